@@ -21,12 +21,10 @@ export interface Store extends AsyncDisposable {
   readonly url: string;
   /** Makes a directory and its parents, durably. An existing one is no error. */
   makeDirectory(path: string): Promise<void>;
-  /** Copies a closed local file to a path that must not exist; returns its size. Durable when it returns. Parents are made. */
+  /** Puts a closed local file at a path that must not exist; returns its size. Durable when it returns. Parents are made. The local file is the caller's to delete, and not to be written again. */
   upload(localPath: string, path: string): Promise<number>;
   /** Writes a small file to a path that must not exist. Durable when it returns. Parents are made. */
   create(path: string, body: Uint8Array | string): Promise<void>;
-  /** Replaces a small file as a whole: a reader sees the old body or the new one, never a mixture. Durable. Parents are made. */
-  replace(path: string, body: Uint8Array | string): Promise<void>;
   /** The body of a file of at most 64 MiB, or undefined if it isn't there. */
   read(path: string): Promise<Buffer | undefined>;
   /** A part of a file; short at its end. For Parquet footers. Throws StoreError if it isn't there. */
@@ -45,8 +43,8 @@ export interface Store extends AsyncDisposable {
   move(from: string, to: string): Promise<boolean>;
   /** Moves a file over whatever bears the name `to`: one atomic act. Durable. For derived files only. */
   overwrite(from: string, to: string): Promise<void>;
-  /** Makes the entries of a directory, and its own entry in each of its parents, durable. A missing directory is no error. */
-  sync(path: string): Promise<void>;
+  /** Makes the entries of directories, and their own entries up to the root, durable. A missing directory is no error. */
+  sync(paths: readonly string[]): Promise<void>;
   /** Deletes a file or a whole directory. A missing one is no error. */
   remove(path: string): Promise<void>;
   /** A local path or URL that DuckDB can read the file by. */

@@ -1,0 +1,158 @@
+/**
+ * Every name inside a warehouse is made and parsed here and nowhere else (docs/formats.md, "Warehouse"). Numbers are
+ * padded so that a listing sorted by name is sorted by number; a larger number just grows longer and stays unique.
+ * Nothing below `_loader` ends in `.parquet`, nor do late files: engines that glob recursively must not see them.
+ */
+import { type Hour, hourDirectory } from './hour.ts';
+
+const digits = (value: number, width: number) => String(value).padStart(width, '0');
+
+const PARTITION_DIGITS = 5;
+const GENERATION_DIGITS = 6;
+const OFFSET_DIGITS = 20;
+const REWRITE_DIGITS = 8;
+const PART_DIGITS = 3;
+const VERSION_DIGITS = 6;
+
+/** Role of a file that a commit record names: rows of the table, rows too late for it, or refused records. */
+export type FileRole = 'data' | 'late' | 'quarantine';
+
+/** What a file's final name says; `from`/`next` are the record's range, `part` counts over the whole record. */
+export interface FileIdentity {
+  partition: number;
+  incarnation: number;
+  from: number;
+  next: number;
+  rewrite: number;
+  part: number;
+}
+
+const ROLE_PLACE: Record<FileRole, { prefix: string; suffix: string }> = {
+  data: { prefix: '', suffix: '.parquet' },
+  late: { prefix: '_late/', suffix: '.parquet.late' },
+  quarantine: { prefix: '_quarantine/', suffix: '.jsonl' },
+};
+
+const loaderRoot = (topic: string) => `${topic}/_loader`;
+const commitsRoot = (topic: string) => `${loaderRoot(topic)}/commits`;
+
+/** Directory of all chains of one partition: one directory per generation. */
+export function partitionDirectory(topic: string, partition: number): string {
+  return `${commitsRoot(topic)}/p=${digits(partition, PARTITION_DIGITS)}`;
+}
+/** Directory whose entries are the partitions that have a chain. */
+export const chainsDirectory = commitsRoot;
+
+export function generationDirectory(topic: string, partition: number, generation: number): string {
+  return `${partitionDirectory(topic, partition)}/g=${digits(generation, GENERATION_DIGITS)}`;
+}
+
+/** Path, relative to the topic, of a file's final name. */
+export function finalName(role: FileRole, hour: Hour, id: FileIdentity): string {
+  const { prefix, suffix } = ROLE_PLACE[role];
+  const name =
+    `p${digits(id.partition, PARTITION_DIGITS)}-i${digits(id.incarnation, 3)}` +
+    `-o${digits(id.from, OFFSET_DIGITS)}-${digits(id.next, OFFSET_DIGITS)}` +
+    `-r${digits(id.rewrite, REWRITE_DIGITS)}-${digits(id.part, PART_DIGITS)}`;
+  return `${prefix}${hourDirectory(hour)}/${name}${suffix}`;
+}
+
+const FINAL =
+  /^(?:(_late|_quarantine)\/)?dt=(\d{4}-\d{2}-\d{2})\/hour=(\d{2})\/p(\d{5,})-i(\d{3,})-o(\d{20})-(\d{20})-r(\d{8,})-(\d{3,})\.(parquet|parquet\.late|jsonl)$/;
+
+/** The reverse of `finalName`; undefined for a name this module did not make. */
+export function parseFinalName(path: string): ({ role: FileRole; hour: Hour } & FileIdentity) | undefined {
+  const m = FINAL.exec(path);
+  if (!m) return undefined;
+  const [partition, incarnation, from, next, rewrite, part] = m.slice(4, 10).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const role = (Object.keys(ROLE_PLACE) as FileRole[]).find(
+    (r) => ROLE_PLACE[r].prefix === (m[1] ? `${m[1]}/` : '') && ROLE_PLACE[r].suffix === `.${m[10]}`,
+  );
+  return role && { role, hour: `${m[2]}T${m[3]}`, partition, incarnation, from, next, rewrite, part };
+}
+
+/** Names inside a generation: the root of the chain, and a record named by the offset it starts at. */
+export const BASE_NAME = 'base.json';
+export const recordName = (start: number) => `${digits(start, OFFSET_DIGITS)}.json`;
+export function parseRecordName(name: string): number | undefined {
+  return /^\d{20}\.json$/.test(name) ? Number(name.slice(0, OFFSET_DIGITS)) : undefined;
+}
+
+const numbered = (prefix: string) => (name: string) => {
+  const m = /^([a-z]+)=(\d+)$/.exec(name);
+  return m?.[1] === prefix ? Number(m[2]) : undefined;
+};
+export const parsePartitionName = numbered('p');
+export const parseGenerationName = numbered('g');
+
+/** Staging: one directory per wanted name, in it one per attempt, so that anyone can tell whether an attempt is outbid. */
+export const stagingDirectory = (topic: string) => `${loaderRoot(topic)}/staging`;
+export const RECORD_STAGED_NAME = 'record.json.tmp';
+export const stagedName = (part: number) => `${digits(part, PART_DIGITS)}.staged`;
+
+/** The name an attempt wants: the record that starts at `start`, or the base, of a generation of a partition. */
+export interface WantedName {
+  kind: 'commit' | 'base';
+  partition: number;
+  generation: number;
+  start: number;
+}
+
+export function wantedName(want: WantedName): string {
+  const place = `p${digits(want.partition, PARTITION_DIGITS)}-g${digits(want.generation, GENERATION_DIGITS)}`;
+  return want.kind === 'base' ? `b-${place}` : `c-${place}-${digits(want.start, OFFSET_DIGITS)}`;
+}
+
+export function parseWantedName(name: string): WantedName | undefined {
+  const m = /^(?:b-p(\d{5,})-g(\d{6,})|c-p(\d{5,})-g(\d{6,})-(\d{20}))$/.exec(name);
+  if (!m) return undefined;
+  return m[1] !== undefined
+    ? { kind: 'base', partition: Number(m[1]), generation: Number(m[2]), start: 0 }
+    : { kind: 'commit', partition: Number(m[3]), generation: Number(m[4]), start: Number(m[5]) };
+}
+
+export function attemptDirectory(topic: string, want: WantedName, attempt: string): string {
+  return `${stagingDirectory(topic)}/${wantedName(want)}/${attempt}`;
+}
+
+/** Where the wanted name is: taken as soon as a file stands there. */
+export function wantedPath(topic: string, want: WantedName): string {
+  const name = want.kind === 'base' ? BASE_NAME : recordName(want.start);
+  return `${generationDirectory(topic, want.partition, want.generation)}/${name}`;
+}
+
+export const rewritesDirectory = (topic: string) => `${loaderRoot(topic)}/rewrites`;
+
+/** History of runs: three files per run, written when it starts, when its plan is fixed, and when it ends. */
+export const runsDirectory = (topic: string) => `${loaderRoot(topic)}/runs`;
+export type RunStage = 'started' | 'plan' | 'outcome';
+export function runPath(topic: string, startedAt: string, run: string, stage: RunStage): string {
+  return `${runsDirectory(topic)}/${startedAt.replaceAll(':', '-')}-${run}.${stage}.json`;
+}
+export function runStage(name: string): RunStage | undefined {
+  return /\.(started|plan|outcome)\.json$/.exec(name)?.[1] as RunStage | undefined;
+}
+
+/** Markers: numbered versions per hour, and the copy of the newest that readers wait for. */
+export const hoursDirectory = (topic: string) => `${loaderRoot(topic)}/hours`;
+export const hourMarkersDirectory = (topic: string, hour: Hour) => `${hoursDirectory(topic)}/${hour}`;
+export const versionName = (version: number) => `${digits(version, VERSION_DIGITS)}.json`;
+export function parseVersionName(name: string): number | undefined {
+  return /^\d{6,}\.json$/.test(name) ? Number(name.slice(0, -'.json'.length)) : undefined;
+}
+export const successPath = (topic: string, hour: Hour) => `${topic}/${hourDirectory(hour)}/_SUCCESS`;
+
+/** Aggregates: numbered records beside the topic's other state, result files in a table of their own. */
+export const AGGREGATES_ROOT = '_aggregates';
+export const queryRecordsDirectory = (topic: string, query: string) =>
+  `${loaderRoot(topic)}/queries/${query}`;
+export function aggregateDirectory(query: string, topic: string, hour: Hour): string {
+  return `${AGGREGATES_ROOT}/${query}/topic=${topic}/${hourDirectory(hour)}`;
+}

@@ -1,0 +1,168 @@
+/**
+ * Aggregates on DuckDB in this process. One pass reads the declared columns of all its files once into a temporary table
+ * (opening thousands of small files for every query anew costs more than all the queries), runs every query on it, and
+ * splits each answer into one file per hour by a single partitioned COPY: the answers are small, unlike the events.
+ * Inside, times are TIMESTAMP in UTC: calendar arithmetic with time zones would cost ten times as much; in the files
+ * they are TIMESTAMPTZ, like the event times. Memory is bounded by `memoryBytes`; above it DuckDB spills to
+ * `temporaryDirectory`.
+ */
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { Hour } from '../../loader/hour.ts';
+import type { InputType, QueryInput } from '../query-file.ts';
+import type { Engine, EngineBatch, EngineTask, HourResult } from './engine.ts';
+
+const MiB = 1024 * 1024;
+
+const TYPES: Record<InputType, string> = {
+  string: 'VARCHAR',
+  int32: 'INTEGER',
+  int64: 'BIGINT',
+  number: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  timestamp: 'TIMESTAMP',
+};
+
+/** `threads` 0: as many as DuckDB likes. */
+export interface DuckDbOptions {
+  memoryBytes: number;
+  temporaryDirectory: string;
+  threads?: number;
+}
+
+const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
+const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
+
+export class DuckDbEngine implements Engine {
+  readonly name: string;
+  readonly #instance: DuckDBInstance;
+  readonly #connection: DuckDBConnection;
+
+  private constructor(name: string, instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.name = name;
+    this.#instance = instance;
+    this.#connection = connection;
+  }
+
+  /** Opens an instance of its own, in memory. */
+  static async open({ memoryBytes, temporaryDirectory, threads = 1 }: DuckDbOptions): Promise<DuckDbEngine> {
+    await mkdir(temporaryDirectory, { recursive: true });
+    const instance = await DuckDBInstance.create(':memory:', {
+      memory_limit: `${Math.ceil(memoryBytes / MiB)}MiB`,
+      temp_directory: temporaryDirectory,
+      ...(threads > 0 && { threads: String(threads) }),
+    });
+    const connection = await instance.connect();
+    await connection.run("SET TimeZone = 'UTC'");
+    // Every file is read once.
+    await connection.run('SET enable_external_file_cache = false');
+    const version = await connection.runAndReadAll('SELECT version()');
+    return new DuckDbEngine(
+      `duckdb ${String(version.getRows()[0]?.[0]).replace(/^v/, '')}`,
+      instance,
+      connection,
+    );
+  }
+
+  async run(batch: EngineBatch, signal?: AbortSignal): Promise<HourResult[]> {
+    signal?.throwIfAborted();
+    const interrupt = () => this.#connection.interrupt();
+    signal?.addEventListener('abort', interrupt);
+    try {
+      await this.#readEvents(batch);
+      const results: HourResult[] = [];
+      for (const task of batch.tasks) {
+        signal?.throwIfAborted();
+        results.push(...(await this.#runTask(task, batch.directory)));
+      }
+      return results;
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', interrupt);
+      await this.#connection.run('DROP TABLE IF EXISTS answer');
+      await this.#connection.run('DROP TABLE IF EXISTS events');
+    }
+  }
+
+  async #readEvents({ inputs, tasks }: EngineBatch): Promise<void> {
+    const wanted = new Map<string, QueryInput>();
+    for (const { query } of tasks) for (const input of query.inputs) wanted.set(input.name, input);
+    const files = inputs.flatMap((input) => input.files);
+    // Columns are found by name: files written before a column was added lack it.
+    const source = `read_parquet([${files.map(text).join(', ')}], union_by_name = true, hive_partitioning = false)`;
+    const present = new Set(files.length === 0 ? [] : await this.#columnsOf(source));
+    if (files.length > 0 && !present.has('event_time'))
+      throw new Error(
+        `${files[0]} has no column event_time; aggregates need a topic with an event schema, see topics.<name>.schema`,
+      );
+    const columns = [...wanted.values()].map((input) => columnOf(input, present.has(input.name)));
+    const from = files.length > 0 ? `FROM ${source}` : 'WHERE false';
+    await this.#connection.run(`CREATE TEMP TABLE events AS SELECT ${columns.join(', ')} ${from}`);
+  }
+
+  async #columnsOf(source: string): Promise<string[]> {
+    const reader = await this.#connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`);
+    return reader.getRows().map(([name]) => String(name));
+  }
+
+  async #runTask({ query, hours }: EngineTask, directory: string): Promise<HourResult[]> {
+    await this.#connection.run(`CREATE OR REPLACE TEMP TABLE answer AS ${query.sql}`);
+    const columns = await this.#answerColumns(query.name);
+    const place = join(directory, query.name);
+    await this.#connection.run(`SET partitioned_write_max_open_files = ${hours.length + 1}`);
+    const written = await this.#connection.runAndReadAll(`COPY (
+      SELECT ${columns}, ${HOUR} AS _hour FROM answer WHERE ${HOUR} IN (${hours.map(text).join(', ')})
+    ) TO ${text(place)} (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (_hour), RETURN_STATS)`);
+    const results = new Map<Hour, HourResult>();
+    for (const row of written.getRowObjects()) {
+      const path = String(row['filename']);
+      const hour = /[/]_hour=([^/]+)[/]/.exec(path)?.[1] ?? '';
+      assert(!results.has(hour), `DuckDB wrote two files for ${query.name} ${hour}`);
+      results.set(hour, { query: query.name, hour, path, rows: Number(row['count']) });
+    }
+    const empty = join(directory, `${query.name}.empty.parquet`);
+    if (results.size < hours.length)
+      await this.#connection.run(
+        `COPY (SELECT ${columns} FROM answer WHERE false) TO ${text(empty)} (FORMAT parquet, COMPRESSION snappy)`,
+      );
+    return hours.map((hour) => results.get(hour) ?? { query: query.name, hour, path: empty, rows: 0 });
+  }
+
+  /** The select list of the answer, times turned back into instants. */
+  async #answerColumns(query: string): Promise<string> {
+    const reader = await this.#connection.runAndReadAll('DESCRIBE answer');
+    const columns = reader.getRowObjects().map((row) => ({
+      name: String(row['column_name']),
+      type: String(row['column_type']),
+    }));
+    if (!columns.some(({ name, type }) => name === 'hour_start' && type === 'TIMESTAMP'))
+      throw new Error(
+        `query ${query}: its answer lacks a column hour_start made by date_trunc('hour', event_time)`,
+      );
+    return columns
+      .map(({ name, type }) =>
+        type === 'TIMESTAMP' ? `${identifier(name)}::TIMESTAMPTZ AS ${identifier(name)}` : identifier(name),
+      )
+      .join(', ');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+/** The hour of a row of the answer, as the directory and the records write it. */
+const HOUR = "strftime(hour_start, '%Y-%m-%dT%H')";
+
+function columnOf({ name, type }: QueryInput, present: boolean): string {
+  const column = identifier(name);
+  if (!present) return `CAST(NULL AS ${TYPES[type]}) AS ${column}`;
+  return type === 'timestamp'
+    ? `make_timestamp(epoch_us(${column})) AS ${column}`
+    : `CAST(${column} AS ${TYPES[type]}) AS ${column}`;
+}

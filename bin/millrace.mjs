@@ -20,13 +20,30 @@ function findNode() {
   }
 }
 
+/**
+ * Runs main in a child. Signals go over the channel, not by kill, because a terminal sends Ctrl-C to the child as well and
+ * it must not count twice (cli/interruption.ts). If this process is killed the channel breaks and the child ends itself.
+ */
+function runChild() {
+  const child = spawn(findNode(), [main, ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, _MILLRACE_SHIM: '1' },
+  });
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.connected && child.send(signal));
+  process.on('SIGHUP', () => child.kill('SIGHUP'));
+  child.on('error', (error) => {
+    console.error(`error: ${error.message}; run "npm install" again`);
+    process.exitCode = 1;
+  });
+  child.on('exit', (code, signal) => {
+    process.exitCode =
+      code ?? 128 + ({ SIGHUP: 1, SIGINT: 2, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 }[signal] ?? 1);
+  });
+}
+
 if (Number(process.versions.node.split('.')[0]) >= 24) {
   process.argv[1] = main;
   await import(main);
 } else {
-  const child = spawn(findNode(), [main, ...process.argv.slice(2)], { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  child.on('exit', (code, signal) => {
-    process.exitCode = code ?? 128 + ({ SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }[signal] ?? 1);
-  });
+  runChild();
 }

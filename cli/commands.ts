@@ -1,0 +1,46 @@
+/**
+ * The commands by name, in the order of `millrace --help`. A command's module is imported only when its name stands on the
+ * command line, so that starting costs nothing that isn't used.
+ */
+import type { CommandModule } from './command.ts';
+
+interface CommandEntry {
+  name: string;
+  summary: string;
+  load: () => Promise<CommandModule>;
+}
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'demo',
+    summary: 'the whole pipeline once: broker, activity in, parallel load, aggregates, result',
+    load: () => import('./demo.ts'),
+  },
+  { name: 'broker', summary: 'a broker until stopped', load: () => import('./broker.ts') },
+  { name: 'topics', summary: 'list, create, describe and delete topics', load: () => import('./topics.ts') },
+  { name: 'ingest', summary: 'events of a file or stdin into a topic', load: () => import('./ingest.ts') },
+  {
+    name: 'generate',
+    summary: 'seeded, realistic activity into a topic',
+    load: () => import('./generate.ts'),
+  },
+  { name: 'tail', summary: 'prints the records of a topic', load: () => import('./tail.ts') },
+  { name: 'load', summary: 'one parallel load of topics into the table', load: () => import('./load.ts') },
+  {
+    name: 'offsets',
+    summary: 'the stored offsets of a topic, and its lag',
+    load: () => import('./offsets.ts'),
+  },
+  {
+    name: 'aggregate',
+    summary: 'aggregates of complete hours, by the SQL in jobs/queries',
+    load: () => import('./aggregate.ts'),
+  },
+  {
+    name: 'status',
+    summary: 'brokers, topics, lag and complete hours at a glance',
+    load: () => import('./status.ts'),
+  },
+  { name: 'schema', summary: 'the event schemas', load: () => import('./schema.ts') },
+  { name: 'config', summary: 'the effective settings', load: () => import('./config.ts') },
+];

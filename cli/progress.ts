@@ -1,0 +1,21 @@
+/**
+ * A progress bar on stderr, on a terminal only: in a pipe or a log file it says nothing at all.
+ */
+import { SingleBar } from 'cli-progress';
+
+/** A bar that grows until `stop`. Safe to stop twice. */
+export interface Progress extends Disposable {
+  update(done: number): void;
+}
+
+/** Starts a bar towards `total` units. `total` 0 or unknown: a count without an end. */
+export function startProgress(label: string, total: number, stream: NodeJS.WriteStream): Progress {
+  if (!stream.isTTY) return { update() {}, [Symbol.dispose]() {} };
+  const format = total > 0 ? `${label} {bar} {percentage}% {value}/{total}` : `${label} {value}`;
+  const bar = new SingleBar({ format, stream, clearOnComplete: true, hideCursor: true, fps: 5, barsize: 30 });
+  bar.start(total, 0);
+  return {
+    update: (done) => bar.update(total > 0 ? Math.min(done, total) : done),
+    [Symbol.dispose]: () => bar.stop(),
+  };
+}

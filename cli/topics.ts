@@ -1,0 +1,137 @@
+/**
+ * `millrace topics`: list, create, describe, delete, through the Kafka protocol like any other client.
+ */
+import type { Command } from 'commander';
+import type { KafkaClient } from '../broker/client/client.ts';
+import { type Act, addExamples } from './command.ts';
+import type { CommandContext } from './context.ts';
+import { collectPairs, wholeNumber } from './options.ts';
+import { tableText } from './table.ts';
+import { UsageError } from './usage-error.ts';
+import { connect } from './with-client.ts';
+
+interface CreateOptions {
+  partitions: number;
+  replication: number;
+  config?: [string, string][];
+}
+
+async function list(context: CommandContext): Promise<void> {
+  await using client = await connect(context);
+  const { topics } = await client.metadata(null);
+  const rows = topics
+    .map(({ name, topicId, partitions, internal }) => ({
+      name,
+      partitions: partitions.length,
+      internal,
+      topicId,
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  context.out.object({ topics: rows });
+  if (rows.length === 0)
+    context.out.line('no topics; create one: millrace topics create NAME --partitions 4');
+  else
+    context.out.line(
+      tableText(
+        ['topic', 'partitions', 'id'],
+        rows.map((r) => [r.name, r.partitions, r.topicId]),
+      ),
+    );
+}
+
+async function create(context: CommandContext, options: CreateOptions, name: string): Promise<void> {
+  await using client = await connect(context);
+  const { partitions, replication } = options;
+  await client.createTopic(name, {
+    partitions,
+    replication,
+    configs: Object.fromEntries(options.config ?? []),
+  });
+  context.out.object({ topic: name, partitions, replication });
+  context.out.line(`created topic ${name} with ${partitions} partition${partitions === 1 ? '' : 's'}`);
+}
+
+/** A topic's description, or an error that names the topic. */
+export async function findTopic(client: KafkaClient, name: string) {
+  const { topics } = await client.metadata([name], { autoCreate: false });
+  const topic = topics.find((t) => t.name === name);
+  if (topic && !topic.error) return topic;
+  const why = topic?.error && topic.error !== 'UNKNOWN_TOPIC_OR_PARTITION' ? ` (${topic.error})` : '';
+  throw new Error(`no topic ${name} on the broker${why}; "millrace topics list" shows those there are`);
+}
+
+async function describe(context: CommandContext, _options: object, name: string): Promise<void> {
+  await using client = await connect(context);
+  const topic = await findTopic(client, name);
+  const parts = topic.partitions.map(({ partition }) => ({ topic: name, partition }));
+  const [starts, ends] = await Promise.all([
+    client.listOffsets(parts, 'earliest'),
+    client.listOffsets(parts, 'latest'),
+  ]);
+  const offset = (all: typeof starts, p: number) => all.find((o) => o.partition === p)?.offset ?? -1;
+  const partitions = topic.partitions
+    .map((p) => ({
+      partition: p.partition,
+      leader: p.leader,
+      leaderEpoch: p.leaderEpoch,
+      replicas: p.replicas,
+      isr: p.isr,
+      logStart: offset(starts, p.partition),
+      logEnd: offset(ends, p.partition),
+    }))
+    .sort((a, b) => a.partition - b.partition);
+  context.out.object({ topic: name, topicId: topic.topicId, partitions });
+  context.out.line(`topic ${name}, id ${topic.topicId}`);
+  const rows = partitions.map((p) => [
+    p.partition,
+    p.leader,
+    p.replicas.join(' '),
+    p.isr.join(' '),
+    p.logStart,
+    p.logEnd,
+  ]);
+  context.out.line(tableText(['partition', 'leader', 'replicas', 'in sync', 'log start', 'log end'], rows));
+}
+
+async function remove(context: CommandContext, _options: object, name: string): Promise<void> {
+  await using client = await connect(context);
+  await findTopic(client, name);
+  await client.deleteTopic(name);
+  context.out.object({ topic: name, deleted: true });
+  context.out.line(`deleted topic ${name}`);
+}
+
+export function define(command: Command, act: Act): void {
+  command.command('list').description('The topics of the cluster.').action(act<object>(list));
+  const createCommand = command
+    .command('create <name>')
+    .description(
+      'A new topic. (A settings file is given before the command: millrace --config FILE topics create …)',
+    )
+    .option('--partitions <n>', 'partitions', wholeNumber(1, 10_000), 4)
+    .option('--replication <r>', 'replicas of each partition', wholeNumber(1, 100), 1)
+    .option('--config <name=value>', "a topic setting by Kafka's name; may be repeated", collectPairs)
+    .action(act<CreateOptions, [string]>(create));
+  addExamples(createCommand, [
+    ['topics create access --partitions 8 --config retention.ms=604800000', 'kept for a week'],
+  ]);
+  command
+    .command('describe <name>')
+    .description('Partitions, leaders, replicas and offsets of a topic.')
+    .action(act<object, [string]>(describe));
+  command
+    .command('delete <name>')
+    .description('Deletes a topic with all its records.')
+    .action(act<object, [string]>(remove));
+  command
+    .command('alter <name>', { hidden: true })
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(() => {
+      throw new UsageError('topics alter is not built yet; delete the topic and create it as it should be');
+    });
+  addExamples(command, [
+    ['topics create access --partitions 8', 'a topic of 8 partitions'],
+    ['topics describe access', 'its partitions and offsets'],
+  ]);
+}

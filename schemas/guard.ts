@@ -1,0 +1,119 @@
+/**
+ * The guard: proves in one walk over a message's bytes that it is a row of its schema and finds its event time, without
+ * making a string or an object. A proof means: one JSON object with nothing but known members, none twice, every required
+ * one there, every value of exactly the column's type and in its range, written so that DuckDB's `from_json` reads just
+ * that value. Whatever it can't prove (unknown members, exponents, lone surrogates, plain faults) is left to the judge;
+ * a guard never refuses. Measured in docs/design.md; it is the loader's innermost loop, hence the numbers for bytes.
+ *
+ * Reading past `end` is harmless: positions only grow, and the proof ends with "the walk stopped exactly at `end`".
+ */
+import { isUtf8 } from 'node:buffer';
+import { ByteWalk } from './byte-walk.ts';
+import type { ColumnType } from './column-types.ts';
+import type { EventSchema } from './event-schema.ts';
+import { MemberNames } from './member-names.ts';
+
+/** Event times that are accepted: `min <= time <= max`, microseconds since 1970. */
+export interface EventBounds {
+  minTimeUs: number;
+  maxTimeUs: number;
+}
+
+/** Event time in microseconds since 1970 if `bytes[start, end)` is proven a row of the schema; else NaN: ask the judge. */
+export type Guard = (bytes: Buffer, start: number, end: number) => number;
+
+const KINDS: Record<ColumnType, number> = {
+  string: 0,
+  timestamp: 1,
+  int32: 2,
+  int64: 3,
+  number: 4,
+  boolean: 5,
+};
+const EVENT_TIME = 6;
+
+/** Makes the guard of a schema. It keeps state between calls: not to be shared between threads. */
+export function compileGuard(schema: EventSchema, bounds: EventBounds): Guard {
+  const { minTimeUs, maxTimeUs } = bounds;
+  const rows = new RowWalk(schema);
+  return (bytes, start, end) => {
+    if (!rows.prove(bytes, start, end)) return Number.NaN;
+    const { timeUs } = rows;
+    return timeUs >= minTimeUs && timeUs <= maxTimeUs ? timeUs : Number.NaN;
+  };
+}
+
+/** The walk over the members of one row, compiled from a schema into tables. */
+class RowWalk {
+  timeUs = Number.NaN;
+  readonly #names: MemberNames;
+  readonly #kinds: Uint8Array;
+  readonly #required: Uint8Array;
+  readonly #requiredCount: number;
+  /** The number of the row in which a column was last seen: tells repeats without clearing anything. */
+  readonly #seenIn: Float64Array;
+  #row = 0;
+  readonly #walk = new ByteWalk();
+
+  constructor({ columns, eventTime }: EventSchema) {
+    this.#names = new MemberNames(columns.map(({ name }) => name));
+    this.#kinds = Uint8Array.from(columns, ({ name, type }) =>
+      name === eventTime ? EVENT_TIME : KINDS[type],
+    );
+    this.#required = Uint8Array.from(columns, ({ required }) => (required ? 1 : 0));
+    this.#requiredCount = columns.filter(({ required }) => required).length;
+    this.#seenIn = new Float64Array(columns.length);
+  }
+
+  prove(bytes: Buffer, start: number, end: number): boolean {
+    const walk = this.#walk;
+    walk.begin(bytes, start, end);
+    this.#row++;
+    if (!walk.take(0x7b)) return false;
+    let missing = this.#requiredCount;
+    let column = -1;
+    do {
+      column = this.#member(column);
+      if (column < 0) return false;
+      missing -= this.#required[column]!;
+    } while (walk.take(0x2c));
+    if (!walk.take(0x7d) || !walk.isDone() || missing !== 0) return false;
+    return !walk.sawHighByte || isUtf8(bytes.subarray(start, end));
+  }
+
+  /** Takes one member and returns its column; -1: not proven. `previous` is the column before it, -1 at the start. */
+  #member(previous: number): number {
+    const walk = this.#walk;
+    if (!walk.take(0x22)) return -1;
+    const column = this.#names.find(walk.bytes, walk.view, walk.at, walk.end, previous);
+    if (column < 0 || this.#seenIn[column] === this.#row) return -1;
+    this.#seenIn[column] = this.#row;
+    walk.at += this.#names.lengthOf(column) + 1;
+    if (!walk.take(0x3a)) return -1;
+    return this.#value(column) ? column : -1;
+  }
+
+  #value(column: number): boolean {
+    const walk = this.#walk;
+    walk.space();
+    if (walk.bytes[walk.at] === 0x6e) return this.#required[column] === 0 && walk.takeNull();
+    switch (this.#kinds[column]) {
+      case 0:
+        return walk.takeString();
+      case 1:
+        return walk.takeTime();
+      case 2:
+        return walk.takeInteger(10) && walk.number >= -2147483648 && walk.number <= 2147483647;
+      case 3:
+        return walk.takeInteger(18);
+      case 4:
+        return walk.takeNumber();
+      case 5:
+        return walk.takeBoolean();
+      default:
+        if (!walk.takeTime()) return false;
+        this.timeUs = walk.number;
+        return true;
+    }
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * Why a record is refused: stable short codes that stand in quarantine lines and counts, each with its meaning. Codes may
+ * be added, never changed: people search for them.
+ */
+export const REASONS = {
+  tombstone: 'the record has no value',
+  'no time': 'a raw record without a timestamp',
+  timestamp: 'the timestamp of the record itself lies outside the years 1970 to 9999',
+  'not utf-8': 'the value is not UTF-8',
+  'not json': 'JSON.parse refuses the value',
+  'not an object': 'the value is JSON, but no object',
+  repeated: 'a member that the schema knows stands there twice',
+  'lone surrogate': 'a \\u escape of half a character',
+  missing: 'a required member is absent or null',
+  type: 'the member has another JSON type than the schema says',
+  'not an integer': 'a number with a fraction where the schema says integer',
+  range: 'the number does not fit its type',
+  time: 'no RFC 3339 date-time with offset, at most 6 fraction digits and a real calendar date',
+  'time out of bounds': 'the event time lies before or after what the settings allow',
+} as const;
+
+/** The code of a reason. */
+export type Reason = keyof typeof REASONS;

@@ -154,12 +154,6 @@ const loader = z.strictObject({
     .default('snappy')
     .describe('codec of the Parquet files'),
   rowGroupRows: z.int().min(2_048).max(10_000_000).default(122_880).describe('rows of a Parquet row group'),
-  maxOpenHours: z
-    .int()
-    .min(1)
-    .max(10_000)
-    .default(64)
-    .describe('hours of a batch that are written side by side'),
   duckdbMemoryBytes: bytes(64 * MiB, 64 * GiB)
     .default(192 * MiB)
     .describe('memory limit of the DuckDB instance of one worker'),

@@ -89,7 +89,10 @@ async function walk(store: Store, chain: Chain): Promise<Chain> {
   for (let i = 0, next = 0; ; i++) {
     while (next < listed.length && next < i + READS_AT_ONCE) {
       const start = listed[next++]!;
-      if (start >= chain.head) ahead.set(start, readAt(start));
+      if (start < chain.head) continue;
+      const body = readAt(start);
+      body.catch(() => {}); // awaited below, if the walk gets there
+      ahead.set(start, body);
     }
     const body = await (ahead.get(chain.head) ?? readAt(chain.head));
     ahead.delete(chain.head);

@@ -95,7 +95,9 @@ export const parseGenerationName = numbered('g');
 /** Staging: one directory per wanted name, in it one per attempt, so that anyone can tell whether an attempt is outbid. */
 export const stagingDirectory = (topic: string) => `${loaderRoot(topic)}/staging`;
 export const RECORD_STAGED_NAME = 'record.json.tmp';
-export const stagedName = (part: number) => `${digits(part, PART_DIGITS)}.staged`;
+/** A staged file: which sub-range of the record wrote it, and its number there. */
+export const stagedName = (task: number, part: number) =>
+  `${digits(task, PART_DIGITS)}-${digits(part, PART_DIGITS)}.staged`;
 
 /** The name an attempt wants: the record that starts at `start`, or the base, of a generation of a partition. */
 export interface WantedName {
@@ -147,6 +149,10 @@ export const versionName = (version: number) => `${digits(version, VERSION_DIGIT
 export function parseVersionName(name: string): number | undefined {
   return /^\d{6,}\.json$/.test(name) ? Number(name.slice(0, -'.json'.length)) : undefined;
 }
+/** Staging of a marker. Nothing but its own `_SUCCESS` comes of it, so a dead one is harmless and swept at any time. */
+export const markerStagingDirectory = (topic: string, attempt: string) =>
+  `${stagingDirectory(topic)}/${MARKER_STAGING}/${attempt}`;
+export const MARKER_STAGING = 'h-markers';
 export const successPath = (topic: string, hour: Hour) => `${topic}/${hourDirectory(hour)}/_SUCCESS`;
 
 /** Aggregates: numbered records beside the topic's other state, result files in a table of their own. */

@@ -1,0 +1,203 @@
+/**
+ * The second half of a load task: turns what lies in the spool into files staged in the warehouse, hour by hour, and
+ * checks each one there. A staged file is invisible and unnamed; it counts only once a commit record names it.
+ */
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DataFile } from './commit.ts';
+import { FileFacts } from './file-facts.ts';
+import { type HourIndex, hourName } from './hour.ts';
+import type { ParquetColumns, ParquetTarget, ParquetWriter, RowSource } from './parquet-file.ts';
+import { stagedName } from './paths.ts';
+import type { Spool } from './spool.ts';
+import { RowCursor } from './spool-row.ts';
+import { type Store, StoreError } from './store/store.ts';
+
+/** A staged file as a task reports it: all of its record entry but the final name, which depends on the whole record. */
+export type StagedFile = Omit<DataFile, 'final'>;
+
+export interface StagerOptions {
+  store: Store;
+  writer: ParquetWriter;
+  topic: string;
+  partition: number;
+  /** Number of this task among the sub-ranges of its record. */
+  task: number;
+  /** Staging directory of the attempt, relative to the topic. */
+  directory: string;
+  spoolDirectory: string;
+  columns: ParquetColumns;
+  compression: ParquetTarget['compression'];
+  rowGroupRows: number;
+  targetFileBytes: number;
+  metadata: Record<string, string>;
+  /** Whether rows of this hour are too late for it and go to `_late/`. */
+  isTooLate: (hour: HourIndex) => Promise<boolean>;
+  /** Throws when the run is to stop. */
+  checkStop: () => void;
+}
+
+/** First guess of a row's share of a Parquet file, as a part of its spooled bytes; each file written corrects it. */
+const FIRST_SHRINK = 0.25;
+const PARQUET_MAGIC = 'PAR1';
+/** Smallest Parquet file there can be. */
+const MIN_PARQUET_BYTES = 12;
+
+export class FileStager {
+  readonly #options: StagerOptions;
+  readonly files: StagedFile[] = [];
+  #part = 0;
+  #bytesPerRow = Number.NaN;
+
+  constructor(options: StagerOptions) {
+    this.#options = options;
+  }
+
+  /** Stages all rows of the spool, cut into files near the target size. */
+  async stageRows(spool: Spool): Promise<void> {
+    const hours = spool.hours();
+    if (Number.isNaN(this.#bytesPerRow)) this.#bytesPerRow = firstGuess(spool, hours);
+    for (const hour of hours) {
+      const role = (await this.#options.isTooLate(hour)) ? 'late' : 'data';
+      const rows = rowsOf(spool, hour);
+      for (let left = spool.rows(hour); left > 0; ) {
+        const share = shareOf(left, this.#options.targetFileBytes / this.#bytesPerRow);
+        await this.#stageParquet(role, hour, rows, share);
+        left -= share;
+      }
+    }
+  }
+
+  async #stageParquet(role: 'data' | 'late', hour: HourIndex, rows: RowSource, limit: number): Promise<void> {
+    const { writer, columns, compression, rowGroupRows, partition, checkStop } = this.#options;
+    const name = stagedName(this.#options.task, this.#part++);
+    const path = join(this.#options.spoolDirectory, name);
+    const facts = new FileFacts(partition);
+    const source: RowSource = () => {
+      checkStop();
+      const row = facts.rows < limit ? rows() : undefined;
+      if (row !== undefined) facts.add(row.offset, row.timeUs);
+      return row;
+    };
+    const metadata = { ...this.#options.metadata, 'millrace.hour': hourName(hour) };
+    try {
+      const { bytes } = await writer.write(source, {
+        path,
+        partition,
+        columns,
+        compression,
+        rowGroupRows,
+        metadata,
+      });
+      this.#bytesPerRow = bytes / facts.rows;
+      await this.#upload(role, hour, path, name, bytes, facts);
+    } finally {
+      rmSync(path, { force: true });
+    }
+  }
+
+  /** Stages the quarantine's lines, one file per hour. */
+  async stageRefused(spool: Spool, facts: ReadonlyMap<HourIndex, FileFacts>): Promise<void> {
+    for (const hour of spool.hours()) {
+      this.#options.checkStop();
+      const of = facts.get(hour)!;
+      const name = stagedName(this.#options.task, this.#part++);
+      const local = join(this.#options.spoolDirectory, name);
+      try {
+        const bytes = writeBlocks(local, spool.blocks(hour));
+        await this.#upload('quarantine', hour, local, name, bytes, of);
+      } finally {
+        rmSync(local, { force: true });
+      }
+    }
+  }
+
+  /** Uploads a finished file and reads back what the store holds: its length and, for Parquet, its closing magic. */
+  async #upload(
+    role: DataFile['role'],
+    hour: HourIndex,
+    local: string,
+    name: string,
+    bytes: number,
+    facts: FileFacts,
+  ): Promise<void> {
+    const { store, topic, directory } = this.#options;
+    const staged = `${directory}/${name}`;
+    const path = `${topic}/${staged}`;
+    await store.upload(local, path);
+    const found = await store.stat(path);
+    if (found?.size !== bytes)
+      throw new StoreError('upload', path, `${found?.size ?? 'no'} bytes arrived of ${bytes}`, {
+        retriable: true,
+        hint: 'run the load again',
+      });
+    if (role !== 'quarantine') await this.#checkMagic(path, bytes);
+    const { rows, minOffset, maxOffset, minTime, maxTime, digest } = facts;
+    this.files.push({
+      role,
+      staged,
+      hour: hourName(hour),
+      rows,
+      bytes,
+      minOffset,
+      maxOffset,
+      minTime,
+      maxTime,
+      digest,
+    });
+  }
+
+  async #checkMagic(path: string, bytes: number): Promise<void> {
+    const tail = await this.#options.store.readRange(
+      path,
+      bytes - PARQUET_MAGIC.length,
+      PARQUET_MAGIC.length,
+    );
+    if (bytes < MIN_PARQUET_BYTES || tail.toString('latin1') !== PARQUET_MAGIC)
+      throw new StoreError('upload', path, 'the file does not end as a Parquet file does', {
+        retriable: true,
+        hint: 'run the load again',
+      });
+  }
+}
+
+/** The rows of an hour one after the other, across its blocks. */
+function rowsOf(spool: Spool, hour: HourIndex): RowSource {
+  const blocks = spool.blocks(hour);
+  const cursor = new RowCursor();
+  return () => {
+    while (!cursor.next()) {
+      const block = blocks.next();
+      if (block.done) return undefined;
+      cursor.reset(block.value);
+    }
+    return cursor;
+  };
+}
+
+/** Rows of the next file: all that are left if they nearly fit, else as many as the target holds, in files of even size. */
+function shareOf(left: number, target: number): number {
+  const files = Math.max(1, Math.round(left / Math.max(1, target)));
+  return Math.ceil(left / files);
+}
+
+function firstGuess(spool: Spool, hours: readonly HourIndex[]): number {
+  const rows = hours.reduce((sum, hour) => sum + spool.rows(hour), 0);
+  return rows === 0 ? Number.NaN : Math.max(1, (FIRST_SHRINK * spool.bytes) / rows);
+}
+
+function writeBlocks(path: string, blocks: Iterable<Buffer>): number {
+  const fd = openSync(path, 'wx', 0o600);
+  try {
+    let bytes = 0;
+    for (const block of blocks)
+      for (let done = 0; done < block.length; ) {
+        const wrote = writeSync(fd, block, done, block.length - done);
+        done += wrote;
+        bytes += wrote;
+      }
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
+}

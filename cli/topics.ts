@@ -6,9 +6,9 @@ import type { KafkaClient } from '../broker/client/client.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { collectPairs, wholeNumber } from './options.ts';
+import { connect } from './resources.ts';
 import { tableText } from './table.ts';
 import { UsageError } from './usage-error.ts';
-import { connect } from './with-client.ts';
 
 interface CreateOptions {
   partitions: number;

@@ -1,0 +1,63 @@
+/**
+ * The rows of an aggregate as objects, for printing. One visible file per hour, under a fixed name; hours are printed as
+ * `2026-11-22T13` under the name of their column, `hour_start`.
+ */
+import { DuckDBInstance } from '@duckdb/node-api';
+import { aggregateFile } from '../jobs/aggregate-record.ts';
+import { type Hour, hourDirectory } from '../loader/hour.ts';
+import { AGGREGATES_ROOT } from '../loader/paths.ts';
+import type { Store } from '../loader/store/store.ts';
+import type { Cell } from './output.ts';
+
+/** Files named in one statement; more are read in portions. */
+const FILES_AT_ONCE = 1_000;
+
+/** The hours that an aggregate has a file for, ascending. */
+export async function aggregatedHours(store: Store, query: string, topic: string): Promise<Hour[]> {
+  const root = `${AGGREGATES_ROOT}/${query}/topic=${topic}`;
+  const hours: Hour[] = [];
+  for (const day of await store.list(root)) {
+    const date = /^dt=(.{10})$/.exec(day.name)?.[1];
+    if (date === undefined) continue;
+    for (const { name } of await store.list(`${root}/${day.name}`)) {
+      const hour = `${date}T${/^hour=(\d\d)$/.exec(name)?.[1]}`;
+      if (name === hourDirectory(hour).split('/')[1]) hours.push(hour);
+    }
+  }
+  return hours.sort();
+}
+
+const plain = (value: unknown): Cell => {
+  if (value === null || typeof value === 'number' || typeof value === 'string') return value;
+  return typeof value === 'bigint' ? Number(value) : String(value);
+};
+
+/** The rows of these hours, in the order of the hours and of the columns. */
+export async function aggregateRows(
+  store: Store,
+  query: string,
+  topic: string,
+  hours: readonly Hour[],
+): Promise<Record<string, Cell>[]> {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+  const connection = await instance.connect();
+  try {
+    await connection.run("SET TimeZone = 'UTC'");
+    const rows: Record<string, Cell>[] = [];
+    for (let at = 0; at < hours.length; at += FILES_AT_ONCE) {
+      const portion = hours.slice(at, at + FILES_AT_ONCE);
+      const files = portion.map((hour) => store.readablePath(aggregateFile(query, topic, hour)));
+      const list = files.map((file) => `'${file.replaceAll("'", "''")}'`).join(', ');
+      const result = await connection.runAndReadAll(
+        `SELECT * REPLACE (strftime(hour_start, '%Y-%m-%dT%H') AS hour_start)
+         FROM read_parquet([${list}], hive_partitioning = false) ORDER BY ALL`,
+      );
+      for (const row of result.getRowObjects())
+        rows.push(Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)])));
+    }
+    return rows;
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * `millrace status`: brokers, topics, lag and complete hours at a glance.
+ */
+import type { Command } from 'commander';
+import type { KafkaClient } from '../broker/client/client.ts';
+import { listMarkedHours } from '../loader/hour-marker.ts';
+import type { Store } from '../loader/store/store.ts';
+import { type Act, addExamples } from './command.ts';
+import type { CommandContext } from './context.ts';
+import { connect, openWarehouse } from './resources.ts';
+import { tableText } from './table.ts';
+import { topicOffsets, topicsInWarehouse } from './topic-offsets.ts';
+
+/** The last of times or hours, which sort as text. */
+const newest = (values: readonly string[]) => values.toSorted().at(-1) ?? null;
+
+async function topicStatus(client: KafkaClient, store: Store, topic: string) {
+  const offsets = await topicOffsets(client, store, topic);
+  const hours = await listMarkedHours(store, topic);
+  const commits = offsets.flatMap(({ chain }) => chain?.commits ?? []);
+  const sum = (values: readonly (number | null)[]) => values.reduce<number>((all, v) => all + (v ?? 0), 0);
+  return {
+    topic,
+    partitions: offsets.length,
+    records: sum(offsets.map((o) => (o.logEnd ?? 0) - (o.logStart ?? 0))),
+    rows: sum(commits.map(({ counts }) => counts.data)),
+    quarantined: sum(commits.map(({ counts }) => counts.quarantined)),
+    lag: sum(offsets.map(({ lag }) => lag)),
+    hoursComplete: hours.length,
+    newestCompleteHour: newest(hours),
+    lastCommit: newest(commits.map(({ committedAt }) => committedAt)),
+  };
+}
+
+async function status(context: CommandContext): Promise<void> {
+  const { out } = context;
+  await using client = await connect(context);
+  await using store = await openWarehouse(context);
+  const cluster = await client.metadata(null);
+  const names = new Set([...cluster.topics.map(({ name }) => name), ...(await topicsInWarehouse(store))]);
+  const topics = [];
+  for (const name of [...names].sort()) topics.push(await topicStatus(client, store, name));
+  const { clusterId, controllerId, brokers } = cluster;
+  out.object({ clusterId, controllerId, brokers, warehouse: store.url, topics });
+
+  out.line(
+    `cluster ${clusterId}: ${brokers.map((b) => `broker ${b.nodeId} at ${b.host}:${b.port}`).join(', ')}`,
+  );
+  out.line(`warehouse ${store.url}`);
+  out.line();
+  const rows = topics.map((t) => [
+    t.topic,
+    t.partitions,
+    t.records,
+    t.rows,
+    t.quarantined,
+    t.lag,
+    t.hoursComplete,
+    t.newestCompleteHour,
+    t.lastCommit,
+  ]);
+  const head = [
+    'topic',
+    'partitions',
+    'in log',
+    'rows',
+    'refused',
+    'lag',
+    'complete hours',
+    'newest',
+    'last commit',
+  ];
+  out.line(topics.length === 0 ? 'no topics yet' : tableText(head, rows));
+}
+
+export function define(command: Command, act: Act): void {
+  command.action(act<object>(status));
+  addExamples(command, [['status --broker broker-1:9092 --warehouse file:/srv/warehouse', 'of a cluster']]);
+}

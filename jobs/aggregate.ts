@@ -1,10 +1,10 @@
 /**
  * Brings the aggregates of a topic up to date: computes each hour whose inputs or query changed, and nothing else. An
  * hour's file stands under a fixed name and is replaced by one atomic overwrite, **then** its record is published under a
- * number that must not exist. In this order every stop is harmless: without its record a new file is only computed once
- * more, whereas a record without its file would hide old numbers for good. Of two runs that want the same number one
- * loses and looks again, with fresh state; and because a run that stalled could still put an older file in place, each
- * run compares the visible file with what the newest record says of it.
+ * number that must not exist. In this order every stop is harmless: a file without its record is only computed once
+ * more, and who publishes knows that the file was there before. Of two runs that want the same number one loses and
+ * looks again, with fresh state. No order keeps a run that stalled from putting an older file in place long after, so
+ * each run compares the visible file with what the newest record says of it.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, open, rm } from 'node:fs/promises';

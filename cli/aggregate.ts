@@ -9,7 +9,7 @@ import type { AggregateOptions, AggregateResult } from '../jobs/aggregate.ts';
 import type { Store } from '../loader/store/store.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
-import { collect } from './options.ts';
+import { collect, hourText } from './options.ts';
 import { type Cell, groupDigits, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
 import { openWarehouse } from './resources.ts';
@@ -97,8 +97,8 @@ export function define(command: Command, act: Act): void {
   command
     .requiredOption('--topic <name>', 'the topic')
     .option('--query <name>', 'only this query, and print its rows; may be repeated', collect)
-    .option('--from <hour>', 'first hour, like 2026-11-22T13')
-    .option('--to <hour>', 'last hour')
+    .option('--from <hour>', 'first hour, like 2026-11-22T13', hourText)
+    .option('--to <hour>', 'last hour', hourText)
     .option('--all', 'hours that are not complete as well')
     .option('--engine <name>', 'what runs the SQL', 'duckdb')
     .action(act<Options>(aggregate));

@@ -4,6 +4,7 @@
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { SettingText } from '../config/load.ts';
+import { type Hour, parseHour } from '../loader/hour.ts';
 
 const settingOptions = new WeakMap<Command, Map<string, { path: string; flag: string }>>();
 
@@ -54,6 +55,12 @@ export function timeMs(text: string): number {
   const value = TIME.test(whole) ? Date.parse(zoned) : Number.NaN;
   if (Number.isNaN(value)) throw new InvalidArgumentError('write a UTC time like 2026-11-22T13:00:00Z.');
   return value;
+}
+
+/** A parser of hours, `2026-11-22T13`. */
+export function hourText(text: string): Hour {
+  if (parseHour(text) !== undefined) return text;
+  throw new InvalidArgumentError('write an hour like 2026-11-22T13 (UTC).');
 }
 
 /** The options that every command has, before or after its name. */

@@ -3,8 +3,9 @@
  * between them. Read from the brokers and from the warehouse; partitions may be known to one of the two only.
  */
 import type { KafkaClient } from '../broker/client/client.ts';
-import { type Chain, listPartitions, readChain } from '../loader/commit-chain.ts';
+import type { Chain } from '../loader/commit-chain.ts';
 import type { Store } from '../loader/store/store.ts';
+import { readTopicState } from '../loader/table-state.ts';
 
 /** Offsets of one partition. Null: not known to the brokers, or never loaded. `lag`: offsets still to be loaded. */
 export interface PartitionOffsets {
@@ -45,18 +46,18 @@ export async function topicOffsets(
     topic,
     served.map(({ partition }) => partition),
   );
-  const known = new Set([...bounds.keys(), ...(await listPartitions(store, topic))]);
-  const all = [...known].sort((a, b) => a - b);
-  return Promise.all(
-    all.map(async (partition) => {
-      const chain = await readChain(store, topic, partition);
+  const { chains } = await readTopicState(store, topic);
+  const known = new Set([...bounds.keys(), ...chains.keys()]);
+  return [...known]
+    .sort((a, b) => a - b)
+    .map((partition) => {
+      const chain = chains.get(partition);
       const { logStart = null, logEnd = null } = bounds.get(partition) ?? {};
       const committed = chain?.head ?? null;
       const from = committed ?? logStart;
       const lag = logEnd === null || from === null ? null : Math.max(0, logEnd - from);
       return { partition, logStart, logEnd, committed, lag, chain };
-    }),
-  );
+    });
 }
 
 /** The topics that have a table in the warehouse, sorted. Names that begin with `_` are the warehouse's own. */

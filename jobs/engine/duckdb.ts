@@ -25,7 +25,7 @@ const TYPES: Record<InputType, string> = {
   timestamp: 'TIMESTAMP',
 };
 
-/** `threads` 0: as many as DuckDB likes. */
+/** `threads`: 1 unless told. */
 export interface DuckDbOptions {
   memoryBytes: number;
   temporaryDirectory: string;
@@ -39,11 +39,13 @@ export class DuckDbEngine implements Engine {
   readonly name: string;
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
+  readonly #threads: number;
 
-  private constructor(name: string, instance: DuckDBInstance, connection: DuckDBConnection) {
+  private constructor(name: string, instance: DuckDBInstance, connection: DuckDBConnection, threads: number) {
     this.name = name;
     this.#instance = instance;
     this.#connection = connection;
+    this.#threads = threads;
   }
 
   /** Opens an instance of its own, in memory. */
@@ -52,7 +54,7 @@ export class DuckDbEngine implements Engine {
     const instance = await DuckDBInstance.create(':memory:', {
       memory_limit: `${Math.ceil(memoryBytes / MiB)}MiB`,
       temp_directory: temporaryDirectory,
-      ...(threads > 0 && { threads: String(threads) }),
+      threads: String(threads),
     });
     const connection = await instance.connect();
     await connection.run("SET TimeZone = 'UTC'");
@@ -63,6 +65,7 @@ export class DuckDbEngine implements Engine {
       `duckdb ${String(version.getRows()[0]?.[0]).replace(/^v/, '')}`,
       instance,
       connection,
+      threads,
     );
   }
 
@@ -113,10 +116,13 @@ export class DuckDbEngine implements Engine {
     await this.#connection.run(`CREATE OR REPLACE TEMP TABLE answer AS ${query.sql}`);
     const columns = await this.#answerColumns(query.name);
     const place = join(directory, query.name);
+    // Each thread would write files of its own.
+    await this.#connection.run('SET threads = 1');
     await this.#connection.run(`SET partitioned_write_max_open_files = ${hours.length + 1}`);
     const written = await this.#connection.runAndReadAll(`COPY (
       SELECT ${columns}, ${HOUR} AS _hour FROM answer WHERE ${HOUR} IN (${hours.map(text).join(', ')})
     ) TO ${text(place)} (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (_hour), RETURN_STATS)`);
+    await this.#connection.run(`SET threads = ${this.#threads}`);
     const results = new Map<Hour, HourResult>();
     for (const row of written.getRowObjects()) {
       const path = String(row['filename']);

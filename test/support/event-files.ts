@@ -72,12 +72,11 @@ export async function writeEvents(
 export async function readRows(
   connection: DuckDBConnection,
   paths: readonly string[],
-  order = 'ALL',
 ): Promise<Record<string, unknown>[]> {
   const list = paths.map((path) => `'${path}'`).join(', ');
   const reader = await connection.runAndReadAll(
     `SELECT * REPLACE (strftime(hour_start, '%Y-%m-%dT%H:%M') AS hour_start)
-     FROM read_parquet([${list}], hive_partitioning = false) ORDER BY ${order}`,
+     FROM read_parquet([${list}], hive_partitioning = false) ORDER BY ALL`,
   );
   return reader
     .getRowObjects()

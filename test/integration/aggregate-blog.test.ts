@@ -1,0 +1,149 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAccessLogLine } from '../../jobs/activity-in/access-log.ts';
+import { type AggregateResult, bringUpToDate } from '../../jobs/aggregate.ts';
+import type { HourState } from '../../jobs/aggregate-plan.ts';
+import { aggregateFile } from '../../jobs/aggregate-record.ts';
+import { DuckDbEngine } from '../../jobs/engine/duckdb.ts';
+import { hourName, parseHour } from '../../loader/hour.ts';
+import { DirectoryStore } from '../../loader/store/directory-store.ts';
+import { openDuckDb, readRows } from '../support/event-files.ts';
+import { sharedBlogLog } from '../support/shared-data.ts';
+
+const shared = sharedBlogLog('the aggregates of the real blog log are not compared with its oracle');
+const TOPIC = 'web_request';
+const TYPES = `{event_time: 'TIMESTAMPTZ', host: 'VARCHAR', path: 'VARCHAR', query: 'VARCHAR', status: 'INTEGER',
+  bytes: 'BIGINT', referrer: 'VARCHAR', user_agent: 'VARCHAR'}`;
+
+let root: string;
+let duckdb: DuckDBConnection;
+let engine: DuckDbEngine;
+let store: DirectoryStore;
+let result: AggregateResult;
+const hours = new Map<string, HourState>();
+
+/** The log as two Parquet files per hour, by the path, and every hour between as a complete one. */
+async function writeTable(log: string): Promise<void> {
+  const lines = gunzipSync(readFileSync(log)).toString('latin1').split('\n');
+  const events = lines
+    .filter((line) => line !== '')
+    .map((line) => parseAccessLogLine(Buffer.from(line, 'latin1')));
+  const ndjson = join(root, 'events.ndjson');
+  await writeFile(ndjson, events.map((event) => `${event!.json}\n`).join(''));
+  const written = await duckdb.runAndReadAll(`COPY (
+    SELECT *, strftime(event_time, '%Y-%m-%d') AS dt, strftime(event_time, '%H') AS hour, hash(host) % 2 AS part
+    FROM read_json('${ndjson}', format = 'newline_delimited', columns = ${TYPES})
+  ) TO '${store.readablePath(TOPIC)}' (FORMAT parquet, PARTITION_BY (dt, hour, part), RETURN_STATS)`);
+  for (const row of written.getRowObjects()) {
+    const path = String(row['filename']);
+    const hour = path.replace(/^.*[/]dt=(.{10})[/]hour=(\d\d)[/].*$/, '$1T$2');
+    const file = {
+      path: path.slice(path.indexOf(`/${TOPIC}/`) + 1),
+      rows: Number(row['count']),
+      bytes: Number(row['file_size_bytes']),
+    };
+    hours.set(hour, { marker: 1, rewriteSeq: 0, files: [...(hours.get(hour)?.files ?? []), file] });
+  }
+  const sorted = [...hours.keys()].sort();
+  for (let at = parseHour(sorted[0]!)!; at < parseHour(sorted.at(-1)!)!; at++)
+    if (!hours.has(hourName(at))) hours.set(hourName(at), { marker: 1, rewriteSeq: 0, files: [] });
+}
+
+const run = () =>
+  bringUpToDate(
+    { store, topic: TOPIC, engine, localDirectory: root, now: Date.now, log: pino({ level: 'silent' }) },
+    async () => hours,
+  );
+
+const rowsOf = (query: string) =>
+  readRows(
+    duckdb,
+    [...hours.keys()].map((hour) => store.readablePath(aggregateFile(query, TOPIC, hour))),
+  );
+
+/** `{hour: {…}}` of rows in order of hours, made the way the oracle writes it. */
+function byHour<T>(
+  rows: Record<string, unknown>[],
+  value: (rows: Record<string, unknown>[]) => T,
+): Record<string, T> {
+  const groups = Map.groupBy(rows, (row) => String(row['hour_start']).slice(0, 13));
+  return Object.fromEntries([...groups].map(([hour, group]) => [hour, value(group)]));
+}
+
+describe.runIf(shared)('the aggregates of the blog log equal its oracle', () => {
+  const oracle = shared?.oracle ?? {};
+
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'aggregate-blog-'));
+    duckdb = await openDuckDb();
+    engine = await DuckDbEngine.open({
+      memoryBytes: 192 * 1024 * 1024,
+      temporaryDirectory: join(root, 'spill'),
+    });
+    store = await DirectoryStore.open(join(root, 'warehouse'));
+    await writeTable(shared!.log);
+    result = await run();
+  }, 240_000);
+  afterAll(async () => {
+    duckdb.closeSync();
+    await engine[Symbol.asyncDispose]();
+    await rm(root, { recursive: true });
+  });
+
+  test('every hour of the span is computed once by each query, empty ones included', async () => {
+    expect(hours.size).toBe(oracle['span_hours']);
+    expect(result.unsettled).toEqual([]);
+    for (const query of result.queries) expect(query).toMatchObject({ computed: 902, unchanged: 0 });
+    for (const query of (await run()).queries) expect(query).toMatchObject({ computed: 0, unchanged: 902 });
+  });
+
+  test('events, bytes and different hosts of every hour', async () => {
+    const rows = await rowsOf('traffic_by_hour');
+    const column = (name: string) => byHour(rows, ([row]) => row![name]);
+    expect(rows).toHaveLength(oracle['hours_with_events'] as number);
+    expect(column('events')).toEqual(oracle['events_per_hour_utc']);
+    expect(column('bytes')).toEqual(oracle['response_bytes_per_hour_utc']);
+    expect(column('unique_hosts')).toEqual(oracle['unique_hosts_per_hour_utc']);
+  });
+
+  test('statuses of every hour', async () => {
+    const rows = await rowsOf('status_by_hour');
+    expect(
+      byHour(rows, (group) => Object.fromEntries(group.map((row) => [String(row['status']), row['events']]))),
+    ).toEqual(oracle['status_per_hour_utc']);
+  });
+
+  test('the first three paths of every hour, ties included', async () => {
+    const rows = await rowsOf('top_paths_by_hour');
+    const top3 = rows.filter((row) => Number(row['rank']) <= 3);
+    expect(byHour(top3, (group) => group.map((row) => [row['path'], row['events']]))).toEqual(
+      oracle['top3_paths_per_hour_utc'],
+    );
+  });
+
+  test.each([
+    ['sessions_by_host', 'sessions_30min_by_host', 45_963],
+    ['sessions_by_visitor', 'sessions_30min_by_host_and_user_agent', 56_354],
+  ])('%s of every hour', async (column, key, total) => {
+    const rows = await rowsOf('sessions_by_hour');
+    const started = rows.filter((row) => row[column] !== 0);
+    const expected = oracle[key] as { sessions: number; sessions_by_start_hour_utc: Record<string, number> };
+    expect(byHour(started, ([row]) => row![column])).toEqual(expected.sessions_by_start_hour_utc);
+    expect(rows.reduce((sum, row) => sum + Number(row[column]), 0)).toBe(total);
+    expect(expected.sessions).toBe(total);
+  });
+
+  test('referrers and searches rank what a count over the rows finds', async () => {
+    const referrers = await rowsOf('top_referrers_by_hour');
+    expect(Math.max(...referrers.map((row) => Number(row['rank'])))).toBe(20);
+    const searches = await rowsOf('top_searches_by_hour');
+    // The log has 54 requests with a parameter s or q that has a value.
+    expect(searches.reduce((sum, row) => sum + Number(row['events']), 0)).toBe(54);
+  });
+});

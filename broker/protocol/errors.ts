@@ -16,7 +16,7 @@ export const ERRORS = {
   LEADER_NOT_AVAILABLE: [5, 'moved', 'the partition has no leader at the moment'],
   NOT_LEADER_OR_FOLLOWER: [6, 'moved', 'the broker does not lead the partition'],
   REQUEST_TIMED_OUT: [7, 'retriable', 'the request took longer than its limit'],
-  BROKER_NOT_AVAILABLE: [8, 'fatal', 'the broker is not available'],
+  BROKER_NOT_AVAILABLE: [8, 'retriable', 'no broker is available'],
   REPLICA_NOT_AVAILABLE: [9, 'moved', 'the replica is not available'],
   MESSAGE_TOO_LARGE: [10, 'fatal', 'the record batch is larger than the broker takes'],
   STALE_CONTROLLER_EPOCH: [11, 'fatal', 'the controller was replaced'],

@@ -19,24 +19,33 @@ export class VarintReader {
 
   /** A signed 32-bit number. */
   varint(): number {
-    const first = this.buffer[this.at];
-    if (first !== undefined && first < 0x80) {
-      this.at++;
-      return (first >>> 1) ^ -(first & 1);
-    }
-    const raw = this.#long(VARINT_BYTES_MAX) >>> 0;
-    return (raw >>> 1) ^ -(raw & 1);
+    const raw = this.#short();
+    const bits = raw >= 0 ? raw : this.#long(VARINT_BYTES_MAX) >>> 0;
+    return (bits >>> 1) ^ -(bits & 1);
   }
 
   /** A signed 64-bit number, rounded beyond 2^53. */
   varlong(): number {
-    const first = this.buffer[this.at];
-    if (first !== undefined && first < 0x80) {
-      this.at++;
-      return (first >>> 1) ^ -(first & 1);
+    const raw = this.#short();
+    if (raw >= 0) return (raw >>> 1) ^ -(raw & 1);
+    const long = this.#long(VARLONG_BYTES_MAX);
+    return long % 2 === 0 ? long / 2 : -(long + 1) / 2;
+  }
+
+  /** One or two bytes, which nearly all varints of a batch have; else -1, and nothing is read. */
+  #short(): number {
+    const at = this.at;
+    const first = this.buffer[at] as number;
+    if (first < 0x80) {
+      this.at = at + 1;
+      return first;
     }
-    const raw = this.#long(VARLONG_BYTES_MAX);
-    return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2;
+    const second = this.buffer[at + 1] as number;
+    if (second < 0x80) {
+      this.at = at + 2;
+      return (first & 0x7f) | (second << 7);
+    }
+    return -1;
   }
 
   #long(bytesMax: number): number {

@@ -1,0 +1,128 @@
+/**
+ * One partition's part of a run, from the plan to the applied record: tasks, a second look at the log, publish, apply.
+ * If another loader takes the name first, what it published is taken as it is, and the rest of the plan is tried again.
+ */
+import type { KafkaClient } from '../broker/client/client.ts';
+import { applyCommit } from './apply.ts';
+import { assembleCommit, type CommitContext } from './assemble-commit.ts';
+import type { Commit } from './commit.ts';
+import { type Chain, newAttempt, publishCommit } from './commit-chain.ts';
+import { HOUR_MS, type HourIndex, parseHour } from './hour.ts';
+import { attemptDirectory } from './paths.ts';
+import type { PlannedPartition } from './plan.ts';
+import { recoverChain } from './recover.ts';
+import { type LogView, logProblem } from './same-log.ts';
+import type { Store } from './store/store.ts';
+import type { TaskDone, TaskInput } from './task.ts';
+import type { TaskPool } from './task-pool.ts';
+
+/** How often one run may be outbid on one partition before it gives up. */
+const MAX_OUTBID = 5;
+
+/** What all partitions of a topic share in one run. */
+export interface TopicRun extends Omit<CommitContext, 'chain' | 'attempt' | 'nowMs'> {
+  store: Store;
+  client: KafkaClient;
+  pool: TaskPool;
+  now: () => number;
+  /** Asks the broker again what the partition's log is. */
+  look: (partition: number) => Promise<LogView>;
+  task: Pick<TaskInput, 'bounds' | 'tombstones' | 'client' | 'loader' | 'spoolDirectory'>;
+}
+
+/** A partition that can't be loaded now; the others go on. The message is one line with the remedy. */
+export class PartitionStopped extends Error {
+  override name = 'PartitionStopped';
+}
+
+/** Loads what the plan says of one partition; returns the records this run published for it (more than one after a race). */
+export async function loadPartition(
+  run: TopicRun,
+  chain: Chain,
+  planned: PlannedPartition,
+): Promise<{ chain: Chain; commits: Commit[] }> {
+  const commits: Commit[] = [];
+  let [at, todo] = [chain, planned];
+  for (let outbid = 0; outbid < MAX_OUTBID; outbid++) {
+    const commit = await attemptLoad(run, at, todo);
+    const after = (await recoverChain(run.store, at.topic, at.partition)) ?? at;
+    if (commit !== 'lost') {
+      if (commit !== undefined) commits.push(commit);
+      return { chain: after, commits };
+    }
+    at = after;
+    if (at.head >= planned.range.until) return { chain: at, commits };
+    const rest = { from: at.head, until: planned.range.until };
+    todo = { partition: planned.partition, range: rest, tasks: [rest] };
+  }
+  throw new PartitionStopped(
+    `${at.topic}-${at.partition}: another loader took the next record ${MAX_OUTBID} times; stop the other one, or run this again`,
+  );
+}
+
+/** One attempt: reads, stages, publishes and applies. `lost`: the name went to another loader. Undefined: nothing was covered. */
+async function attemptLoad(
+  run: TopicRun,
+  chain: Chain,
+  planned: PlannedPartition,
+): Promise<Commit | 'lost' | undefined> {
+  const { store, client } = run;
+  const { topic, partition, generation } = chain;
+  const attempt = newAttempt();
+  const staging = attemptDirectory(
+    topic,
+    { kind: 'commit', partition, generation, start: planned.range.from },
+    attempt,
+  );
+  let mayLand = false;
+  try {
+    const results = await runTasks(run, chain, planned, staging.slice(topic.length + 1));
+    if (results === 'lost') return 'lost';
+    const commit = assembleCommit(planned, results, { ...run, chain, attempt, nowMs: run.now() });
+    if (commit === undefined) return undefined;
+    const problem = await logProblem(client, chain, await run.look(partition));
+    if (problem !== undefined) throw new PartitionStopped(problem);
+    mayLand = true;
+    const published = await publishCommit(store, generation, commit);
+    if (published === 'won') {
+      await applyCommit(store, commit, generation, true);
+      return commit;
+    }
+    mayLand = false;
+    return 'lost';
+  } finally {
+    // Until its publish is sent, or once it has lost, an attempt is this process's own to clear away. In between it may
+    // still land and must keep its files; after a win they were moved.
+    if (!mayLand) await store.remove(staging);
+  }
+}
+
+async function runTasks(
+  run: TopicRun,
+  chain: Chain,
+  planned: PlannedPartition,
+  staging: string,
+): Promise<TaskDone[] | 'lost'> {
+  const { topic, partition } = chain;
+  const shared = {
+    ...run.task,
+    topic,
+    partition,
+    schema: run.schema,
+    markedHours: new Set<HourIndex>([...run.markedHours].flatMap((hour) => parseHour(hour) ?? [])),
+    lateBeforeMs: run.lateBeforeMs,
+    fallbackHour: Math.floor(run.planTakenMs / HOUR_MS),
+    staging,
+  };
+  const results = await Promise.all(
+    planned.tasks.map((range, task) => run.pool.run({ ...shared, range, task })),
+  );
+  const done = results.filter((result) => result.ok);
+  const failed =
+    results.find((result) => !result.ok && !result.abandoned) ?? results.find((result) => !result.ok);
+  if (failed === undefined || failed.ok) return done;
+  // Staging of an outbid attempt is swept by its winner, under the feet of the tasks that fill it.
+  const now = await recoverChain(run.store, topic, partition);
+  if (!failed.abandoned && now !== undefined && now.head > chain.head) return 'lost';
+  throw new PartitionStopped(`${topic}-${partition}: ${failed.message}`, { cause: failed.stack });
+}

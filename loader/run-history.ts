@@ -1,0 +1,124 @@
+/**
+ * What a topic's runs leave behind in `_loader/runs`: `started` (which heads they saw; its modification time is the
+ * store's clock), `plan` (what each partition's observation was, and what was to be read) and `outcome`. The plans are
+ * more than history: hours are judged complete by their observations, so a plan is durable before anything is read.
+ */
+import { z } from 'zod';
+import { type RunStage, runPath, runStage, runsDirectory } from './paths.ts';
+import { type Store, StoreError } from './store/store.ts';
+
+const offset = z.int().min(0);
+
+/**
+ * At time T, when the chain's head was `headRead`, the partition's high watermark was E: everything the broker had
+ * acknowledged by T lies below E. T is read before E is asked for, never after. Void if E < headRead.
+ */
+const observation = z.strictObject({
+  partition: z.int().min(0),
+  topicId: z.string(),
+  headRead: offset,
+  /** Milliseconds since 1970; the earlier of the local and the store's clock. */
+  timeMs: z.int(),
+  highWatermark: offset,
+});
+export type Observation = z.infer<typeof observation>;
+
+const plan = z.strictObject({
+  v: z.literal(1),
+  run: z.string(),
+  topic: z.string(),
+  takenAt: z.iso.datetime(),
+  observations: z.array(observation),
+  ranges: z.array(z.strictObject({ partition: z.int(), from: offset, until: offset })),
+});
+export type RunPlan = z.infer<typeof plan>;
+
+const outcome = z.strictObject({
+  v: z.literal(1),
+  run: z.string(),
+  topic: z.string(),
+  startedAt: z.iso.datetime(),
+  endedAt: z.iso.datetime(),
+  partitions: z.array(
+    z.strictObject({
+      partition: z.int(),
+      startOffset: offset,
+      nextOffset: offset,
+      rows: z.int(),
+      quarantined: z.int(),
+      late: z.int(),
+      files: z.int(),
+      bytes: z.int(),
+      error: z.string().nullable(),
+    }),
+  ),
+  hoursMarked: z.int(),
+  /** Partition → head up to which every touched hour has been judged. */
+  judgedHeads: z.record(z.string(), offset),
+});
+export type RunOutcome = z.infer<typeof outcome>;
+
+/** One run of one topic, as its files are named by it. */
+export interface RunId {
+  topic: string;
+  startedAt: string;
+  run: string;
+}
+
+/** Records that a run has begun; returns the store's clock at that moment, in milliseconds since 1970. */
+export async function writeStarted(
+  store: Store,
+  id: RunId,
+  heads: ReadonlyMap<number, number>,
+): Promise<number> {
+  const path = runPath(id.topic, id.startedAt, id.run, 'started');
+  await store.create(path, json({ v: 1, ...id, heads: Object.fromEntries(heads) }));
+  const entry = await store.stat(path);
+  if (entry === undefined)
+    throw new StoreError('stat', path, 'vanished after it was written', { hint: 'run the load again' });
+  return entry.modifiedMs;
+}
+
+export async function writePlan(store: Store, id: RunId, body: RunPlan): Promise<void> {
+  await store.create(runPath(id.topic, id.startedAt, id.run, 'plan'), json(plan.parse(body)));
+}
+
+export async function writeOutcome(store: Store, id: RunId, body: RunOutcome): Promise<void> {
+  await store.create(runPath(id.topic, id.startedAt, id.run, 'outcome'), json(outcome.parse(body)));
+}
+
+/** The plans of all runs, newest first; one that can't be read (a run that died while writing it) is passed over. */
+export async function* plansNewestFirst(store: Store, topic: string): AsyncGenerator<RunPlan> {
+  for (const path of await pathsNewestFirst(store, topic, 'plan')) {
+    const found = plan.safeParse(await readJson(store, path));
+    if (found.success) yield found.data;
+  }
+}
+
+/** The newest outcome that can be read, or undefined. */
+export async function newestOutcome(store: Store, topic: string): Promise<RunOutcome | undefined> {
+  for (const path of await pathsNewestFirst(store, topic, 'outcome')) {
+    const found = outcome.safeParse(await readJson(store, path));
+    if (found.success) return found.data;
+  }
+  return undefined;
+}
+
+async function pathsNewestFirst(store: Store, topic: string, stage: RunStage): Promise<string[]> {
+  const directory = runsDirectory(topic);
+  const names = (await store.list(directory))
+    .map(({ name }) => name)
+    .filter((name) => runStage(name) === stage);
+  return names.reverse().map((name) => `${directory}/${name}`);
+}
+
+async function readJson(store: Store, path: string): Promise<unknown> {
+  const body = await store.read(path);
+  try {
+    return body === undefined ? undefined : JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined; // torn by a crash: the same as never written
+  }
+}
+
+const json = (body: object) => `${JSON.stringify(body, null, 1)}\n`;

@@ -1,0 +1,57 @@
+/**
+ * The worker threads of a load. Threads are never torn down while DuckDB works, because that aborts the whole process:
+ * stopping sets a flag that every task watches, waits for all of them, and only then ends the pool.
+ */
+import { Piscina } from 'piscina';
+import { STOP, type TaskInput, type TaskResult } from './task.ts';
+
+export class TaskPool implements AsyncDisposable {
+  readonly #pool: Piscina<TaskInput, TaskResult>;
+  readonly #stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  readonly #running = new Set<Promise<TaskResult>>();
+  readonly #progress: SharedArrayBuffer[] = [];
+
+  constructor(workers: number) {
+    this.#pool = new Piscina<TaskInput, TaskResult>({
+      filename: new URL('./task.ts', import.meta.url).href,
+      minThreads: 0,
+      maxThreads: workers,
+      concurrentTasksPerWorker: 1,
+      atomics: 'async', // a thread between two tasks must still see its sockets close
+      idleTimeout: 60_000,
+    });
+  }
+
+  /** Runs one task; never rejects on account of the task itself. */
+  async run(input: Omit<TaskInput, 'stop' | 'progress'>): Promise<TaskResult> {
+    const progress = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
+    this.#progress.push(progress);
+    const result = this.#pool.run({ ...input, stop: this.#stop, progress }).catch(
+      (error: Error): TaskResult => ({
+        ok: false,
+        abandoned: false,
+        message: `a worker thread died: ${error.message}`,
+        stack: error.stack,
+      }),
+    );
+    this.#running.add(result);
+    return await result.finally(() => this.#running.delete(result));
+  }
+
+  /** Records read so far by all tasks. */
+  get read(): number {
+    return this.#progress.reduce((sum, buffer) => sum + new Float64Array(buffer)[0]!, 0);
+  }
+
+  /** Tells every task to stop: `finish` to stage what was read so far, `abandon` to leave at once. The stronger word stands. */
+  stop(how: 'finish' | 'abandon'): void {
+    const flag = new Int32Array(this.#stop);
+    if (Atomics.load(flag, 0) !== STOP.abandon) Atomics.store(flag, 0, STOP[how]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop('abandon');
+    await Promise.allSettled(this.#running);
+    await this.#pool.close();
+  }
+}

@@ -1,0 +1,366 @@
+/**
+ * One run over one topic: recover every partition, observe, plan durably, load the partitions side by side, judge the
+ * hours, sweep, and leave the outcome in the history. A partition that fails stops alone.
+ */
+import type { ClusterMetadata, KafkaClient } from '../broker/client/client.ts';
+import type { Settings } from '../config/settings.ts';
+import { type EventSchema, findSchema } from '../schemas/event-schema.ts';
+import type { Commit } from './commit.ts';
+import { type Chain, listPartitions, rootChain } from './commit-chain.ts';
+import { HOUR_MS, type Hour } from './hour.ts';
+import { type Judgement, judgeHours } from './hour-judge.ts';
+import { listMarkedHours } from './hour-marker.ts';
+import { loadPartition, PartitionStopped, type TopicRun } from './partition-load.ts';
+import { type PlannedPartition, planLoad } from './plan.ts';
+import { recoverChain } from './recover.ts';
+import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
+import { type LogView, logProblem } from './same-log.ts';
+import type { Store } from './store/store.ts';
+import { sweepStaging } from './sweep.ts';
+import { readTopicState } from './table-state.ts';
+import type { TaskPool } from './task-pool.ts';
+
+const US_PER_MS = 1_000;
+/** Clocks this close are taken as equal, whatever the grace: a file system's time is coarse. */
+const CLOCK_TOLERANCE_MS = 1_000;
+
+export interface TopicLoadOptions {
+  settings: Pick<Settings, 'client' | 'loader' | 'topics' | 'schemas'>;
+  store: Store;
+  client: KafkaClient;
+  pool: TaskPool;
+  workers: number;
+  spoolDirectory: string;
+  run: string;
+  /** Records at or after this time are left for later; milliseconds since 1970. */
+  untilMs?: number | undefined;
+  maxEvents?: number | undefined;
+  now: () => number;
+  warn: (message: string) => void;
+  /** Told once, when it is known how many offsets the run will read. */
+  onPlanned: (offsets: number) => void;
+}
+
+/** How one partition ended. Offsets and rows are this run's own; `late` counts rows for marked hours, wherever they went. */
+export interface PartitionOutcome {
+  partition: number;
+  startOffset: number;
+  nextOffset: number;
+  rows: number;
+  quarantined: number;
+  late: number;
+  files: number;
+  bytes: number;
+  caughtUp: boolean;
+  error: string | null;
+}
+
+export interface TopicOutcome {
+  topic: string;
+  partitions: PartitionOutcome[];
+  /** Hours that got rows in this run. */
+  hours: Hour[];
+  marked: Hour[];
+}
+
+type TopicMetadata = ClusterMetadata['topics'][number];
+
+/** A partition on its way through a run. */
+interface Standing {
+  partition: number;
+  chain?: Chain;
+  logStart: number;
+  highWatermark: number;
+  lastStable: number;
+  commits: Commit[];
+  startHead: number;
+  error?: string;
+}
+
+export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetadata): Promise<TopicOutcome> {
+  const { store, settings, now } = options;
+  const topic = metadata.name;
+  const schema = await findSchema(topic, settings);
+  const id: RunId = { topic, run: options.run, startedAt: new Date(now()).toISOString() };
+  const standings = await recoverPartitions(options, metadata);
+  const heads = new Map(
+    standings.flatMap(({ partition, chain }) => (chain ? [[partition, chain.head] as const] : [])),
+  );
+  const localBeforeMs = now();
+  const storeMs = await writeStarted(store, id, heads);
+  const skewMs = Math.abs(storeMs - localBeforeMs);
+  const takenMs = Math.floor(Math.min(now(), storeMs));
+  await observeLogs(options, topic, standings);
+  const markedHours = new Set(await listMarkedHours(store, topic));
+  const planned = await plan(options, metadata, id, standings, takenMs);
+  options.onPlanned(planned.reduce((sum, { range }) => sum + range.until - range.from, 0));
+  await loadPlanned(topicRun(options, metadata, schema, takenMs, markedHours), standings, planned);
+  const judgement = await judge(options, metadata, markedHours, skewMs);
+  const outcome = outcomeOf(topic, standings, judgement);
+  await writeOutcome(store, id, {
+    v: 1,
+    ...id,
+    endedAt: new Date(now()).toISOString(),
+    partitions: outcome.partitions.map(({ caughtUp: _, ...partition }) => partition),
+    hoursMarked: judgement?.marked.length ?? 0,
+    judgedHeads: judgement?.judgedHeads ?? {},
+  });
+  return outcome;
+}
+
+/** Reads, roots or repairs every chain. New partitions of a topic that was loaded before begin at the earliest record. */
+async function recoverPartitions(
+  { store, client, settings, now }: TopicLoadOptions,
+  { name: topic, topicId, partitions }: TopicMetadata,
+): Promise<Standing[]> {
+  const policy = (await listPartitions(store, topic)).length > 0 ? 'earliest' : settings.loader.startPolicy;
+  return await Promise.all(
+    partitions.map(async ({ partition, error }): Promise<Standing> => {
+      const standing: Standing = {
+        partition,
+        logStart: 0,
+        highWatermark: 0,
+        lastStable: 0,
+        commits: [],
+        startHead: 0,
+      };
+      await guarded(standing, async () => {
+        if (error !== undefined)
+          throw new PartitionStopped(
+            `${topic}-${partition}: the broker answers ${error}; run the load again when it is back`,
+          );
+        let chain = await recoverChain(store, topic, partition);
+        if (chain === undefined) {
+          const [at] = await client.listOffsets([{ topic, partition }], policy);
+          const createdAt = new Date(now()).toISOString();
+          chain = await rootChain(store, {
+            topic,
+            topicId,
+            partition,
+            incarnation: 0,
+            head: at!.offset,
+            policy,
+            createdAt,
+            rewriteSeq: 0,
+          });
+        }
+        standing.chain = chain;
+        standing.startHead = chain.head;
+      });
+      return standing;
+    }),
+  );
+}
+
+/** Runs one step of a partition; what it throws ends that partition only, as a line of its outcome. */
+async function guarded(standing: Standing, step: () => Promise<void>): Promise<void> {
+  if (standing.error !== undefined) return;
+  await step().catch((error: unknown) => {
+    standing.error = error instanceof Error ? error.message : String(error);
+  });
+}
+
+/** Asks for the high watermark after the clock was read, then for what may be read. */
+async function observeLogs(
+  { client, untilMs }: TopicLoadOptions,
+  topic: string,
+  standings: Standing[],
+): Promise<void> {
+  await Promise.all(
+    standings.map((standing) =>
+      guarded(standing, async () => {
+        const tp = [{ topic, partition: standing.partition }];
+        const view = await lookAt(client, topic, standing.partition, '');
+        standing.logStart = view.logStart;
+        standing.highWatermark = view.highWatermark;
+        standing.lastStable = (await client.listOffsets(tp, 'latest', 'read_committed'))[0]!.offset;
+        if (untilMs === undefined) return;
+        const cut = (await client.listOffsets(tp, untilMs))[0]!.offset;
+        if (cut >= 0) standing.lastStable = Math.min(standing.lastStable, cut);
+      }),
+    ),
+  );
+}
+
+async function lookAt(
+  client: KafkaClient,
+  topic: string,
+  partition: number,
+  topicId: string,
+): Promise<LogView> {
+  const tp = [{ topic, partition }];
+  const [highWatermark, logStart] = [
+    await client.listOffsets(tp, 'latest', 'read_uncommitted'),
+    await client.listOffsets(tp, 'earliest'),
+  ];
+  return { topicId, logStart: logStart[0]!.offset, highWatermark: highWatermark[0]!.offset };
+}
+
+/** Checks each log against its chain, fixes what will be read, and makes observations and plan durable. */
+async function plan(
+  options: TopicLoadOptions,
+  metadata: TopicMetadata,
+  id: RunId,
+  standings: Standing[],
+  takenMs: number,
+): Promise<PlannedPartition[]> {
+  const { client, store, maxEvents, workers } = options;
+  const { topicId } = metadata;
+  await Promise.all(
+    standings.map((standing) =>
+      guarded(standing, async () => {
+        const problem = await logProblem(client, standing.chain!, {
+          topicId,
+          logStart: standing.logStart,
+          highWatermark: standing.highWatermark,
+        });
+        if (problem !== undefined) throw new PartitionStopped(problem);
+      }),
+    ),
+  );
+  const ready = standings.filter(({ error }) => error === undefined);
+  const planned = planLoad(
+    ready.map(({ partition, chain, lastStable }) => ({ partition, head: chain!.head, end: lastStable })),
+    { maxEvents, workers },
+  );
+  const observations = ready.map(
+    ({ partition, chain, highWatermark }): Observation => ({
+      partition,
+      topicId: chain!.base.topicId,
+      headRead: chain!.head,
+      timeMs: takenMs,
+      highWatermark,
+    }),
+  );
+  const ranges = planned.map(({ partition, range }) => ({ partition, ...range }));
+  await writePlan(store, id, {
+    v: 1,
+    run: id.run,
+    topic: id.topic,
+    takenAt: new Date(takenMs).toISOString(),
+    observations,
+    ranges,
+  });
+  return planned;
+}
+
+function topicRun(
+  options: TopicLoadOptions,
+  metadata: TopicMetadata,
+  schema: EventSchema | undefined,
+  takenMs: number,
+  markedHours: ReadonlySet<Hour>,
+): TopicRun {
+  const { store, client, pool, now, run, settings, spoolDirectory } = options;
+  const { loader, topics } = settings;
+  const skewAfterMs = takenMs + loader.eventTimeMaxAheadMs;
+  return {
+    store,
+    client,
+    pool,
+    now,
+    run,
+    schema,
+    markedHours,
+    planTakenMs: takenMs,
+    lateBeforeMs: takenMs - loader.lateHorizonHours * HOUR_MS,
+    skewAfterMs,
+    look: async (partition) => {
+      const { topics: found } = await client.metadata([metadata.name]);
+      return await lookAt(client, metadata.name, partition, found[0]?.topicId ?? metadata.topicId);
+    },
+    task: {
+      bounds: { minTimeUs: Date.parse(loader.eventTimeMin) * US_PER_MS, maxTimeUs: skewAfterMs * US_PER_MS },
+      tombstones: topics[metadata.name]?.tombstones ?? 'quarantine',
+      client: settings.client,
+      loader,
+      spoolDirectory,
+    },
+  };
+}
+
+async function loadPlanned(
+  run: TopicRun,
+  standings: readonly Standing[],
+  planned: readonly PlannedPartition[],
+): Promise<void> {
+  await Promise.all(
+    planned.map((one) => {
+      const standing = standings.find(({ partition }) => partition === one.partition)!;
+      return guarded(standing, async () => {
+        const { chain, commits } = await loadPartition(run, standing.chain!, one);
+        standing.chain = chain;
+        standing.commits = commits;
+      });
+    }),
+  );
+}
+
+/** Marks complete hours and sweeps dead staging, from the table as it is now. Trouble here is a warning: both are redone by every run. */
+async function judge(
+  options: TopicLoadOptions,
+  metadata: TopicMetadata,
+  markedHours: ReadonlySet<Hour>,
+  skewMs: number,
+): Promise<Judgement | undefined> {
+  const { store, client, settings, warn, run, now } = options;
+  const topic = metadata.name;
+  const { graceMs, emptyHoursPerRun } = settings.loader;
+  try {
+    const state = await readTopicState(store, topic);
+    await sweepStaging(store, topic, state.chains);
+    if (skewMs > Math.max(graceMs / 2, CLOCK_TOLERANCE_MS)) {
+      warn(
+        `${topic}: the clocks of this machine and of ${store.url} differ by ${Math.round(skewMs)} ms; no hour was marked complete, set one of them right`,
+      );
+      return undefined;
+    }
+    const fresh = await client.metadata([topic]);
+    const partitions = (fresh.topics[0] ?? metadata).partitions.map(({ partition }) => partition);
+    const judgement = await judgeHours({
+      store,
+      state,
+      partitions,
+      markedHours,
+      graceMs,
+      emptyHoursPerRun,
+      run,
+      now,
+    });
+    for (const problem of judgement.problems) warn(problem);
+    return judgement;
+  } catch (error) {
+    warn(`${topic}: hours were not judged: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+function outcomeOf(
+  topic: string,
+  standings: readonly Standing[],
+  judgement: Judgement | undefined,
+): TopicOutcome {
+  const hours = new Set(
+    standings.flatMap(({ commits }) => commits.flatMap(({ counts }) => Object.keys(counts.perHour))),
+  );
+  const partitions = standings.map(
+    ({ partition, chain, commits, startHead, highWatermark, error }): PartitionOutcome => {
+      const files = commits.flatMap((commit) => commit.files).filter(({ role }) => role === 'data');
+      const total = (count: (commit: Commit) => number) =>
+        commits.reduce((sum, commit) => sum + count(commit), 0);
+      return {
+        partition,
+        startOffset: commits[0]?.start ?? startHead,
+        nextOffset: commits.at(-1)?.next ?? chain?.head ?? startHead,
+        rows: total(({ counts }) => counts.data),
+        quarantined: total(({ counts }) => counts.quarantined),
+        late: total(({ counts }) => counts.lateInHour + counts.lateDir),
+        files: files.length,
+        bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+        caughtUp: error === undefined && chain !== undefined && chain.head >= highWatermark,
+        error: error ?? null,
+      };
+    },
+  );
+  return { topic, partitions, hours: [...hours].sort(), marked: judgement?.marked ?? [] };
+}

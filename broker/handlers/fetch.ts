@@ -1,0 +1,113 @@
+/**
+ * Fetch: whole batches as they lie in the log, within the byte limits of the partition, the request and the broker, the
+ * first one always whole (KIP-74). With too little there it waits for more, up to maxWaitMs. Fetch sessions are declined
+ * by session id 0: every request names all its partitions (KIP-227).
+ */
+import type { Log } from '../log/log.ts';
+import type { ReadBatches } from '../log/log-reader.ts';
+import { fetch } from '../protocol/apis/fetch.ts';
+import { KafkaError } from '../protocol/errors.ts';
+import type { Request, ResponseInput } from '../protocol/schema.ts';
+import { waitForBytes } from './delayed.ts';
+import { checkLeaderEpoch, handler, orCode, type RequestContext } from './handler.ts';
+
+/** Longer waits are cut to this; the client just asks again. */
+const MAX_WAIT_MS = 5 * 60 * 1000;
+const NOTHING = Buffer.alloc(0);
+
+type FetchRequest = Request<typeof fetch>;
+type PartitionRequest = FetchRequest['topics'][number]['partitions'][number];
+type TopicResponse = ResponseInput<typeof fetch>['responses'][number];
+type PartitionResponse = TopicResponse['partitions'][number];
+
+/** One look at all partitions. */
+interface Look {
+  responses: TopicResponse[];
+  logs: Log[];
+  reads: ReadBatches[];
+  bytes: number;
+  /** An error or a diverging epoch: the client has to know at once. */
+  isUrgent: boolean;
+}
+
+/** Answers fetch requests. */
+export const handleFetch = handler(fetch, async (request, context) => {
+  if (request.sessionId !== 0 && request.sessionEpoch > 0) {
+    throw new KafkaError('FETCH_SESSION_ID_NOT_FOUND', `session ${request.sessionId}`);
+  }
+  let look = await lookAt(request, context);
+  const missing = request.minBytes - look.bytes;
+  if (missing > 0 && request.maxWaitMs > 0 && !look.isUrgent && look.logs.length > 0) {
+    for (const { release } of look.reads) release();
+    const waitMs = Math.min(request.maxWaitMs, MAX_WAIT_MS);
+    await waitForBytes(look.logs, missing, waitMs, context.closed);
+    look = await lookAt(request, context);
+  }
+  const { reads, responses } = look;
+  context.afterSent(() => {
+    for (const { release } of reads) release();
+  });
+  return { sessionId: 0, responses };
+});
+
+async function lookAt(request: FetchRequest, context: RequestContext): Promise<Look> {
+  const look: Look = { responses: [], logs: [], reads: [], bytes: 0, isUrgent: false };
+  const maxBytes = Math.min(request.maxBytes, context.settings.fetchMaxBytes);
+  for (const { topic, partitions } of request.topics) {
+    const answers: PartitionResponse[] = [];
+    for (const wanted of partitions) {
+      const answer = await orCode(
+        context,
+        () =>
+          readPartition(
+            look,
+            context.directory.log({ topic, partition: wanted.partition }),
+            wanted,
+            maxBytes,
+          ),
+        (errorCode) => {
+          look.isUrgent = true;
+          return { partitionIndex: wanted.partition, errorCode, highWatermark: -1, records: NOTHING };
+        },
+      );
+      answers.push(answer);
+    }
+    look.responses.push({ topic, partitions: answers });
+  }
+  return look;
+}
+
+function readPartition(look: Look, log: Log, wanted: PartitionRequest, maxBytes: number): PartitionResponse {
+  checkLeaderEpoch(log, wanted.currentLeaderEpoch);
+  if (log.failure) throw log.failure;
+  const answer: PartitionResponse = {
+    partitionIndex: wanted.partition,
+    errorCode: 0,
+    highWatermark: log.highWatermark,
+    lastStableOffset: log.highWatermark,
+    logStartOffset: log.logStartOffset,
+    records: NOTHING,
+  };
+  const diverging = divergence(log, wanted);
+  if (diverging !== undefined) {
+    look.isUrgent = true;
+    return { ...answer, divergingEpoch: diverging };
+  }
+  const room = Math.min(wanted.partitionMaxBytes, maxBytes - look.bytes);
+  const read = log.read(wanted.fetchOffset, Math.max(0, room), look.bytes === 0);
+  look.logs.push(log);
+  if (read === undefined) return answer;
+  look.reads.push(read);
+  look.bytes += read.bytes.length;
+  return { ...answer, records: read.bytes };
+}
+
+/** Whether what the client read last was cut away since (KIP-595): then up to where the logs agree. */
+function divergence(log: Log, { lastFetchedEpoch, fetchOffset }: PartitionRequest) {
+  if (lastFetchedEpoch < 0) return undefined;
+  const end = log.endOfEpoch(lastFetchedEpoch);
+  if (end === undefined || (end.leaderEpoch === lastFetchedEpoch && end.endOffset >= fetchOffset)) {
+    return undefined;
+  }
+  return { epoch: end.leaderEpoch, endOffset: end.endOffset };
+}

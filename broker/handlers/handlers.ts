@@ -1,0 +1,29 @@
+/**
+ * The APIs that the broker serves: the list that dispatch looks in and ApiVersions advertises.
+ */
+import { makeApiVersionsHandler } from './api-versions.ts';
+import { handleCreateTopics } from './create-topics.ts';
+import { handleDeleteTopics } from './delete-topics.ts';
+import { handleDescribeCluster } from './describe-cluster.ts';
+import { handleFetch } from './fetch.ts';
+import { handleFindCoordinator } from './find-coordinator.ts';
+import type { Handler } from './handler.ts';
+import { handleInitProducerId } from './init-producer-id.ts';
+import { handleListOffsets } from './list-offsets.ts';
+import { handleMetadata } from './metadata.ts';
+import { handleOffsetForLeaderEpoch } from './offset-for-leader-epoch.ts';
+import { handleProduce } from './produce.ts';
+
+export const HANDLERS: readonly Handler[] = [
+  handleProduce,
+  handleFetch,
+  handleListOffsets,
+  handleMetadata,
+  handleFindCoordinator,
+  makeApiVersionsHandler(() => HANDLERS),
+  handleCreateTopics,
+  handleDeleteTopics,
+  handleInitProducerId,
+  handleOffsetForLeaderEpoch,
+  handleDescribeCluster,
+];

@@ -1,0 +1,104 @@
+/**
+ * Produce: one record batch per partition, checked by its header and checksum and otherwise untouched, appended, and
+ * answered when it is as safe as `acks` asks. Versions 0 to 2 carry message formats that are not taken; they are
+ * advertised all the same, because older librdkafka drops its codecs where version 0 is missing (KAFKA-18659).
+ */
+import type { Appended, Log } from '../log/log.ts';
+import { produce } from '../protocol/apis/produce.ts';
+import { KafkaError } from '../protocol/errors.ts';
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  isCrcValid,
+  readBatchHeader,
+} from '../protocol/record-batch.ts';
+import { handler, orCode, type RequestContext } from './handler.ts';
+
+const FIRST_VERSION_SERVED = 3;
+/** The first version whose consumers are sure to read zstd (KIP-110). */
+const FIRST_ZSTD_VERSION = 7;
+const ZSTD = 4;
+const ALL_REPLICAS = -1;
+const NO_ANSWER = 0;
+
+/** Answers produce requests. */
+export const handleProduce = handler(produce, async ({ acks, topicData, transactionalId }, context) => {
+  const check = () => checkRequest(acks, transactionalId, context.version);
+  const failures: string[] = [];
+  const responses = topicData.map(async ({ name, partitionData }) => {
+    const answers = partitionData.map(({ index, records }) =>
+      orCode(
+        context,
+        async () => {
+          check();
+          const log = context.directory.log({ topic: name, partition: index });
+          const { baseOffset } = await append(log, records, acks, context);
+          return { index, errorCode: 0, baseOffset, logStartOffset: log.logStartOffset };
+        },
+        (errorCode, errorMessage) => {
+          failures.push(errorMessage);
+          return { index, errorCode, errorMessage, baseOffset: -1 };
+        },
+        // UNKNOWN_SERVER_ERROR would make Java's idempotent producer begin anew and duplicate (KAFKA-14034).
+        'KAFKA_STORAGE_ERROR',
+      ),
+    );
+    return { name, partitionResponses: await Promise.all(answers) };
+  });
+  const answer = { responses: await Promise.all(responses) };
+  if (acks !== NO_ANSWER) return answer;
+  if (failures.length > 0) context.disconnect(`produce with acks=0 failed: ${failures[0]}`);
+  return undefined;
+});
+
+function checkRequest(acks: number, transactionalId: string | null, version: number): void {
+  if (version < FIRST_VERSION_SERVED) throw new KafkaError('UNSUPPORTED_VERSION', `Produce ${version}`);
+  if (acks < -1 || acks > 1) throw new KafkaError('INVALID_REQUIRED_ACKS', `acks=${acks}`);
+  if (transactionalId !== null) {
+    throw new KafkaError('INVALID_TXN_STATE', 'transactions are not served');
+  }
+}
+
+async function append(
+  log: Log,
+  records: Buffer | null,
+  acks: number,
+  context: RequestContext,
+): Promise<Appended> {
+  const bytes = records ?? Buffer.alloc(0);
+  const header = checkBatch(bytes, log.config.maxMessageBytes, context.version);
+  const appended = log.append(bytes, header);
+  if (acks !== NO_ANSWER) await log.acknowledged(appended.endOffset, acks === ALL_REPLICAS);
+  return appended;
+}
+
+/** The header of what must be exactly one whole batch of format 2 as a producer may send it. Throws KafkaError. */
+function checkBatch(bytes: Buffer, maxMessageBytes: number, version: number): BatchHeader {
+  if (bytes.length < BATCH_HEADER_BYTES) {
+    throw new KafkaError('CORRUPT_MESSAGE', `${bytes.length} bytes are no record batch`);
+  }
+  const header = readBatchHeader(bytes, 0);
+  if (header.sizeBytes > maxMessageBytes) {
+    throw new KafkaError('MESSAGE_TOO_LARGE', `batch of ${header.sizeBytes} bytes, limit ${maxMessageBytes}`);
+  }
+  if (header.sizeBytes > bytes.length) throw new KafkaError('CORRUPT_MESSAGE', 'the batch is cut off');
+  if (header.sizeBytes < bytes.length) {
+    throw new KafkaError('INVALID_RECORD', 'more than one record batch for a partition');
+  }
+  if (!isCrcValid(bytes, 0, header)) throw new KafkaError('CORRUPT_MESSAGE', 'the checksum is wrong');
+  if (header.recordCount < 1 || header.recordCount !== header.lastOffsetDelta + 1) {
+    const { recordCount, lastOffsetDelta } = header;
+    throw new KafkaError('INVALID_RECORD', `${recordCount} records, last offset delta ${lastOffsetDelta}`);
+  }
+  if (header.isControl) throw new KafkaError('INVALID_RECORD', 'a producer may not send control batches');
+  if (header.isTransactional) throw new KafkaError('INVALID_TXN_STATE', 'transactions are not served');
+  if (header.logAppendTime) throw new KafkaError('INVALID_TIMESTAMP', 'the broker does not set times');
+  if (header.codec > ZSTD || (header.codec === ZSTD && version < FIRST_ZSTD_VERSION)) {
+    throw new KafkaError('UNSUPPORTED_COMPRESSION_TYPE', `codec ${header.codec} in Produce ${version}`);
+  }
+  const isIdempotent = header.producerId >= 0;
+  if (isIdempotent && (header.producerEpoch < 0 || header.baseSequence < 0)) {
+    throw new KafkaError('INVALID_RECORD', 'a producer id without epoch or sequence');
+  }
+  return header;
+}

@@ -1,0 +1,119 @@
+/**
+ * What happens to the logs by the clock: fsync and checkpoint every flush interval, and now and then retention, the disk
+ * budget, and letting go of what rests. Each kind of work runs once at a time; a slow disk delays the next round.
+ */
+import type { Logger } from 'pino';
+import type { Log } from './log.ts';
+import type { LogSettings } from './log-config.ts';
+import type { RecoveryPoints } from './recovery-points.ts';
+import { expiredSegments, planBudget } from './retention.ts';
+
+/** A segment not read or written for this long gives back its file descriptor and index memory. */
+const REST_AFTER_MS = 60_000;
+
+/** A log with the id of its topic. */
+export interface OwnedLog {
+  topicId: string;
+  log: Log;
+}
+
+export interface HousekeepingInput {
+  settings: LogSettings;
+  recoveryPoints: RecoveryPoints;
+  logs: () => Iterable<OwnedLog>;
+  now: () => number;
+  logger: Logger;
+}
+
+export class Housekeeping {
+  readonly #input: HousekeepingInput;
+  #flushTimer: NodeJS.Timeout | undefined;
+  #retentionTimer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(input: HousekeepingInput) {
+    this.#input = input;
+  }
+
+  start(): void {
+    const { flushIntervalMs, retentionCheckIntervalMs } = this.#input.settings;
+    let isFlushing = false;
+    this.#flushTimer = setInterval(() => {
+      if (isFlushing) return;
+      isFlushing = true;
+      void this.flush().finally(() => {
+        isFlushing = false;
+      });
+    }, flushIntervalMs);
+    this.#retentionTimer = setInterval(() => void this.checkRetention(), retentionCheckIntervalMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#flushTimer);
+    clearInterval(this.#retentionTimer);
+  }
+
+  /** Makes everything written durable and notes it in the checkpoint. Never rejects. */
+  async flush(): Promise<void> {
+    const logs = [...this.#input.logs()];
+    const unsynced = logs.filter(({ log }) => !log.failure && log.recoveryPoint < log.logEndOffset);
+    await Promise.all(unsynced.map(({ log }) => log.sync()));
+    await this.checkpoint();
+  }
+
+  async checkpoint(): Promise<void> {
+    const { recoveryPoints, logger } = this.#input;
+    for (const { topicId, log } of this.#input.logs()) {
+      // A log that stopped keeps its last point: what it could still sync is not to be trusted.
+      if (!log.failure) recoveryPoints.set(topicId, log.tp.partition, log.recoveryPoint);
+    }
+    try {
+      await recoveryPoints.write();
+    } catch (error) {
+      logger.error({ error }, `recovery points cannot be written: ${(error as Error).message}`);
+    }
+  }
+
+  /** Deletes what retention and budget ask for. A call while one runs makes that one look again. */
+  checkRetention(): Promise<void> {
+    this.#again = this.#running !== undefined;
+    this.#running ??= this.#retain().finally(() => {
+      this.#running = undefined;
+      if (this.#again) void this.checkRetention();
+    });
+    return this.#running;
+  }
+
+  async #retain(): Promise<void> {
+    const nowMs = this.#input.now();
+    for (const { log } of [...this.#input.logs()]) {
+      if (log.failure) continue;
+      const expired = expiredSegments(log.segments, log.config, nowMs);
+      if (expired === log.segments.length) log.rollIfIdle();
+      await this.#deleteOldest(log, Math.min(expired, log.segments.length - 1), 'retention');
+      log.rest(nowMs - REST_AFTER_MS, nowMs);
+    }
+    const { totalBytes } = this.#input.settings;
+    if (totalBytes >= 0) await this.#keepBudget(totalBytes);
+  }
+
+  async #keepBudget(totalBytes: number): Promise<void> {
+    const logs = [...this.#input.logs()].filter(({ log }) => !log.failure).map(({ log }) => log);
+    const plan = planBudget(
+      logs.map((log) => ({ key: log, segments: log.segments })),
+      totalBytes,
+    );
+    for (const log of plan.remove) await this.#deleteOldest(log, 1, 'the disk budget');
+    for (const log of plan.roll) log.rollIfIdle();
+  }
+
+  async #deleteOldest(log: Log, count: number, cause: string): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      const from = log.logStartOffset;
+      await log.deleteOldestSegment();
+      const until = log.logStartOffset;
+      this.#input.logger.info(`${log.name}: offsets ${from} to ${until - 1} deleted by ${cause}`);
+    }
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * The data directory of a broker: its lock, its topics, one log per partition, and the way they are opened after a clean
+ * or an unclean stop. On disk: `.lock`, `meta.json`, `clean-shutdown` (only while stopped in order), `producer-ids.json`,
+ * `recovery-points.json`, `topics/NAME.json`, and a directory `NAME-PARTITION` per log.
+ */
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Settings } from '../../config/settings.ts';
+import { KafkaError } from '../protocol/errors.ts';
+import { isTopicName, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
+import { DirectoryLock } from './directory-lock.ts';
+import { removeFile, replaceFile, syncDirectory } from './durable-file.ts';
+import {
+  CLEAN_SHUTDOWN_FILE,
+  DELETED_SUFFIX,
+  deletedDirectoryName,
+  parsePartitionDirectoryName,
+  partitionDirectoryName,
+} from './file-names.ts';
+import { Housekeeping, type OwnedLog } from './housekeeping.ts';
+import { openIdentity, ProducerIds } from './identity.ts';
+import { Log, type LogEnvironment } from './log.ts';
+import { checkTopicConfigs, effectiveConfig, type TopicConfigs } from './log-config.ts';
+import { ReadBuffers } from './read-buffers.ts';
+import { recoverLog } from './recovery.ts';
+import { RecoveryPoints } from './recovery-points.ts';
+import { type Topic, Topics } from './topics.ts';
+
+export type LogDirectorySettings = Pick<Settings['broker'], 'dataDir' | 'nodeId' | 'maxPartitions' | 'log'>;
+
+export interface NewTopic {
+  name: string;
+  partitions: number;
+  configs: TopicConfigs;
+}
+
+export class LogDirectory implements AsyncDisposable {
+  readonly clusterId: string;
+  readonly topics: Topics;
+  readonly producerIds: ProducerIds;
+  readonly housekeeping: Housekeeping;
+  readonly #settings: LogDirectorySettings;
+  readonly #logger: Logger;
+  readonly #lock: DirectoryLock;
+  readonly #recoveryPoints: RecoveryPoints;
+  readonly #environment: LogEnvironment;
+  readonly #logs = new Map<string, OwnedLog>();
+  readonly #creating = new Map<string, Promise<Topic>>();
+  #scheduled: Log[] = [];
+
+  private constructor(
+    settings: LogDirectorySettings,
+    { log, now, lock }: { log: Logger; now: () => number; lock: DirectoryLock },
+  ) {
+    this.#settings = settings;
+    this.#logger = log;
+    this.#lock = lock;
+    this.clusterId = openIdentity(settings.dataDir, settings.nodeId).clusterId;
+    this.topics = Topics.open(settings.dataDir);
+    this.producerIds = ProducerIds.open(settings.dataDir);
+    this.#recoveryPoints = RecoveryPoints.open(settings.dataDir);
+    this.housekeeping = new Housekeeping({
+      settings: settings.log,
+      recoveryPoints: this.#recoveryPoints,
+      logs: () => this.#logs.values(),
+      now,
+      logger: log,
+    });
+    this.#environment = {
+      now,
+      buffers: new ReadBuffers(),
+      scheduleWrite: (written) => this.#scheduleWrite(written),
+      rolled: () => {
+        if (settings.log.totalBytes >= 0) void this.housekeeping.checkRetention();
+      },
+      failed: (failed, error) => log.error({ error }, `${failed.name} stopped: ${error.message}`),
+    };
+  }
+
+  /** Takes the lock and recovers every log. Throws an Error of one line if the directory cannot serve. */
+  static async open(
+    settings: LogDirectorySettings,
+    { log, now = Date.now }: { log: Logger; now?: () => number },
+  ): Promise<LogDirectory> {
+    const { dataDir } = settings;
+    try {
+      fs.mkdirSync(dataDir, { recursive: true });
+      fs.accessSync(dataDir, fs.constants.R_OK | fs.constants.W_OK);
+    } catch (error) {
+      const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+      throw new Error(
+        `data directory ${dataDir} is not writable (${reason}): choose another --data directory`,
+        {
+          cause: error,
+        },
+      );
+    }
+    const lock = DirectoryLock.take(dataDir);
+    try {
+      const directory = new LogDirectory(settings, { log, now, lock });
+      await directory.#recover();
+      directory.housekeeping.start();
+      return directory;
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async #recover(): Promise<void> {
+    const { dataDir } = this.#settings;
+    const marker = path.join(dataDir, CLEAN_SHUTDOWN_FILE);
+    const cleanStop = fs.existsSync(marker);
+    for (const topic of this.topics.deleting()) this.#removeFiles(topic);
+    for (const name of fs.readdirSync(dataDir)) {
+      if (name.endsWith(DELETED_SUFFIX)) fs.rmSync(path.join(dataDir, name), { recursive: true });
+      this.#warnOfOrphan(name);
+    }
+    for (const topic of this.topics.all()) await this.#openLogs(topic, cleanStop);
+    // Only now: a start that is killed before it has opened every log must be repeated with the same knowledge.
+    removeFile(marker);
+    await this.housekeeping.checkpoint();
+  }
+
+  #warnOfOrphan(name: string): void {
+    const tp = parsePartitionDirectoryName(name);
+    if (tp === undefined) return;
+    if (tp.partition < (this.topics.get(tp.topic)?.partitions ?? 0)) return;
+    this.#logger.warn(`${path.join(this.#settings.dataDir, name)} belongs to no topic and is left alone`);
+  }
+
+  async #openLogs(topic: Topic, cleanStop: boolean): Promise<void> {
+    const config = effectiveConfig(this.#settings.log, topic.configs);
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      const tp = { topic: topic.name, partition };
+      const directory = path.join(this.#settings.dataDir, partitionDirectoryName(tp));
+      const recovered = this.#recoverLog(topic, tp, directory, cleanStop);
+      const log = new Log(tp, directory, config, this.#environment, recovered);
+      this.#logs.set(log.name, { topicId: topic.topicId, log });
+      await nextTurn();
+    }
+  }
+
+  #recoverLog(topic: Topic, tp: TopicPartition, directory: string, cleanStop: boolean) {
+    try {
+      fs.mkdirSync(directory, { recursive: true });
+      return recoverLog({
+        directory,
+        indexIntervalBytes: this.#settings.log.indexIntervalBytes,
+        recoveryPoint: this.#recoveryPoints.get(topic.topicId, tp.partition),
+        cleanStop,
+        nowMs: this.#environment.now(),
+        warn: (message) => this.#logger.warn(message),
+      });
+    } catch (error) {
+      this.#logger.error({ error }, `${topicPartitionName(tp)} is not served: ${(error as Error).message}`);
+      return { failure: error as Error };
+    }
+  }
+
+  /** Logs with queued batches write them at the end of this turn of the event loop, each with one system call. */
+  #scheduleWrite(log: Log): void {
+    this.#scheduled.push(log);
+    if (this.#scheduled.length > 1) return;
+    setImmediate(() => {
+      const logs = this.#scheduled;
+      this.#scheduled = [];
+      for (const scheduled of logs) scheduled.write();
+    });
+  }
+
+  /** The log of a partition. Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  log(tp: TopicPartition): Log {
+    const owned = this.#logs.get(topicPartitionName(tp));
+    if (owned === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', topicPartitionName(tp));
+    return owned.log;
+  }
+
+  /** Throws what `createTopic` would throw before it changes anything. */
+  checkNewTopic({ name, partitions, configs }: NewTopic): void {
+    if (!isTopicName(name)) {
+      throw new KafkaError(
+        'INVALID_TOPIC_EXCEPTION',
+        `'${name.slice(0, 260)}' (letters, digits, . _ -; at most 249)`,
+      );
+    }
+    if (this.topics.has(name)) throw new KafkaError('TOPIC_ALREADY_EXISTS', name);
+    const { maxPartitions } = this.#settings;
+    const room = maxPartitions - this.topics.partitionCount;
+    if (!Number.isInteger(partitions) || partitions < 1 || partitions > room) {
+      throw new KafkaError(
+        'INVALID_PARTITIONS',
+        `${partitions} partitions for ${name}, and room for 1 to ${room} (broker.maxPartitions ${maxPartitions})`,
+      );
+    }
+    checkTopicConfigs(configs);
+  }
+
+  /** Creates a topic; two calls at once for one name share the work. Throws a KafkaError. */
+  createTopic(topic: NewTopic): Promise<Topic> {
+    const creating = this.#creating.get(topic.name) ?? this.#createTopic(topic);
+    this.#creating.set(topic.name, creating);
+    return creating.finally(() => this.#creating.delete(topic.name));
+  }
+
+  async #createTopic({ name, partitions, configs }: NewTopic): Promise<Topic> {
+    this.checkNewTopic({ name, partitions, configs });
+    const { dataDir } = this.#settings;
+    for (let partition = 0; partition < partitions; partition++) {
+      const directory = path.join(dataDir, partitionDirectoryName({ topic: name, partition }));
+      if (fs.existsSync(directory)) {
+        throw new KafkaError('KAFKA_STORAGE_ERROR', `${directory} is there already and belongs to no topic`);
+      }
+    }
+    const topic: Topic = { name, topicId: randomUUID(), partitions, configs };
+    this.topics.put(topic);
+    await this.#openLogs(topic, true);
+    syncDirectory(dataDir);
+    this.#logger.info(`topic ${name} created with ${partitions} partitions`);
+    return topic;
+  }
+
+  /** Deletes a topic and its data; from the call on it does not exist. Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  async deleteTopic(name: string): Promise<void> {
+    await this.#creating.get(name);
+    const topic = this.topics.get(name);
+    if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', name);
+    this.topics.put({ ...topic, deleting: true });
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      const logName = topicPartitionName({ topic: name, partition });
+      const owned = this.#logs.get(logName);
+      this.#logs.delete(logName);
+      await owned?.log.abandon();
+    }
+    this.#removeFiles(topic);
+    this.#logger.info(`topic ${name} deleted`);
+  }
+
+  /** Renames the directories first, so that the name is free and no half-emptied log can be mistaken for a whole one. */
+  #removeFiles(topic: Topic): void {
+    const { dataDir } = this.#settings;
+    const renamed: string[] = [];
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      const directory = path.join(dataDir, partitionDirectoryName({ topic: topic.name, partition }));
+      const doomed = path.join(dataDir, deletedDirectoryName(topic.topicId, partition));
+      if (fs.existsSync(directory)) fs.renameSync(directory, doomed);
+      this.#recoveryPoints.delete(topic.topicId, partition);
+      renamed.push(doomed);
+    }
+    syncDirectory(dataDir);
+    this.topics.remove(topic.name);
+    for (const doomed of renamed) fs.rmSync(doomed, { recursive: true, force: true });
+  }
+
+  /** Writes and syncs everything, then notes the clean stop and gives the lock back. */
+  async close(): Promise<void> {
+    this.housekeeping.stop();
+    await Promise.allSettled(this.#creating.values());
+    const whole = await Promise.all([...this.#logs.values()].map(({ log }) => log.close()));
+    await this.housekeeping.checkpoint();
+    if (whole.every(Boolean)) {
+      replaceFile(path.join(this.#settings.dataDir, CLEAN_SHUTDOWN_FILE), `${this.clusterId}\n`);
+    }
+    this.#lock[Symbol.dispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

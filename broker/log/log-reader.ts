@@ -1,0 +1,168 @@
+/**
+ * Reads a log: whole batches from an offset on, and the place of a time. A fetch of the next offset finds its place by
+ * where the last one ended, any other by the sparse index. Synchronous: the tail, which nearly all reads want, is in the
+ * page cache.
+ */
+import { KafkaError } from '../protocol/errors.ts';
+import {
+  AT,
+  BATCH_HEADER_BYTES,
+  BATCH_OVERHEAD_BYTES,
+  readBatchHeader,
+  recordsOf,
+} from '../protocol/record-batch.ts';
+import type { Offset } from '../topic-partition.ts';
+import { countedTimestamp, type ScannedBatch } from './batch-scan.ts';
+import type { LentBuffer, ReadBuffers } from './read-buffers.ts';
+import type { Segment } from './segment.ts';
+
+const TWO_32 = 2 ** 32;
+/** Read at least this much, so that a tiny byte limit still finds its batch in one read. */
+const MIN_READ_BYTES = 16 * 1024;
+
+/** Whole batches as they lie in the log; `release` exactly once, when they are sent. */
+export interface ReadBatches {
+  bytes: Buffer;
+  release(): void;
+}
+
+/** A record found by time. */
+export interface TimedOffset {
+  offset: Offset;
+  timestampMs: number;
+  leaderEpoch: number;
+}
+
+export interface ReadLimits {
+  maxBytes: number;
+  /** Gives the first batch whole even if it is larger than `maxBytes` (KIP-74). */
+  minOneBatch: boolean;
+  /** No record at or after it is given. */
+  until: Offset;
+}
+
+function baseOffsetAt(bytes: Buffer, at: number): Offset {
+  return bytes.readInt32BE(at + AT.baseOffset) * TWO_32 + bytes.readUInt32BE(at + AT.baseOffset + 4);
+}
+
+function lastOffsetAt(bytes: Buffer, at: number): Offset {
+  return baseOffsetAt(bytes, at) + bytes.readInt32BE(at + AT.lastOffsetDelta);
+}
+
+function sizeAt(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at + AT.batchLength) + BATCH_OVERHEAD_BYTES;
+}
+
+export class LogReader {
+  readonly #buffers: ReadBuffers;
+  readonly #indexIntervalBytes: number;
+  #nextRead: { segment: Segment; offset: Offset; position: number } | undefined;
+
+  constructor(buffers: ReadBuffers, indexIntervalBytes: number) {
+    this.#buffers = buffers;
+    this.#indexIntervalBytes = indexIntervalBytes;
+  }
+
+  /** Batches from the one that holds `offset` on, which must lie in the segment; undefined if not one fits. */
+  read(segment: Segment, offset: Offset, limits: ReadLimits, nowMs: number): ReadBatches | undefined {
+    const hint = this.#nextRead;
+    let position =
+      hint?.segment === segment && hint.offset === offset ? hint.position : segment.positionBefore(offset);
+    const wanted = Math.max(limits.maxBytes + this.#indexIntervalBytes, MIN_READ_BYTES);
+    for (;;) {
+      const lent = this.#load(segment, position, wanted, nowMs);
+      const { at, found } = skipTo(lent.bytes, offset);
+      if (found) return this.#take(segment, lent, { at, position }, limits, nowMs);
+      lent.release();
+      if (at === 0) throw this.#misplaced(segment, offset, position);
+      position += at;
+    }
+  }
+
+  #load(segment: Segment, position: number, wanted: number, nowMs: number): LentBuffer {
+    const length = Math.min(wanted, segment.sizeBytes - position);
+    const lent = this.#buffers.lend(Math.max(0, length));
+    const count = segment.read(lent.bytes, Math.max(0, length), position, nowMs);
+    return { bytes: lent.bytes.subarray(0, count), release: lent.release };
+  }
+
+  #take(
+    segment: Segment,
+    lent: LentBuffer,
+    { at, position }: { at: number; position: number },
+    limits: ReadLimits,
+    nowMs: number,
+  ): ReadBatches | undefined {
+    let { bytes, release } = lent;
+    let start = at;
+    const firstBytes = sizeAt(bytes, start);
+    if (firstBytes > limits.maxBytes && !limits.minOneBatch) {
+      release();
+      return undefined;
+    }
+    if (start + firstBytes > bytes.length) {
+      release();
+      ({ bytes, release } = this.#load(segment, position + at, firstBytes, nowMs));
+      start = 0;
+    }
+    let end = start;
+    let next = baseOffsetAt(bytes, start);
+    while (bytes.length - end >= BATCH_HEADER_BYTES) {
+      const size = sizeAt(bytes, end);
+      const over = end > start && end + size - start > limits.maxBytes;
+      if (over || end + size > bytes.length || lastOffsetAt(bytes, end) >= limits.until) break;
+      next = lastOffsetAt(bytes, end) + 1;
+      end += size;
+    }
+    this.#nextRead = { segment, offset: next, position: position + at + (end - start) };
+    return { bytes: bytes.subarray(start, end), release };
+  }
+
+  #misplaced(segment: Segment, offset: Offset, position: number): KafkaError {
+    return new KafkaError(
+      'KAFKA_STORAGE_ERROR',
+      `${segment.file}: offset ${offset} is not after ${position}`,
+    );
+  }
+
+  /** The first record at or after a time, or undefined. */
+  offsetSince(segments: readonly Segment[], timestampMs: number, nowMs: number): TimedOffset | undefined {
+    for (const segment of segments) {
+      const batch = segment.firstBatchSince(timestampMs);
+      if (batch !== undefined) return this.#recordSince(segment, batch, timestampMs, nowMs);
+    }
+    return undefined;
+  }
+
+  #recordSince(segment: Segment, batch: ScannedBatch, timestampMs: number, nowMs: number): TimedOffset {
+    const { sizeBytes } = batch.header;
+    const lent = this.#load(segment, batch.position, sizeBytes, nowMs);
+    const { leaderEpoch } = batch.header;
+    try {
+      const header = readBatchHeader(lent.bytes, 0);
+      for (const record of recordsOf(lent.bytes, 0, header)) {
+        if (countedTimestamp(record.timestampMs) >= timestampMs) {
+          return { offset: record.offset, timestampMs: countedTimestamp(record.timestampMs), leaderEpoch };
+        }
+      }
+    } catch {
+      // The records are the producer's bytes and may be no records at all; the batch is then found as a whole.
+    } finally {
+      lent.release();
+    }
+    const { baseOffset, maxTimestamp } = batch.header;
+    return { offset: baseOffset, timestampMs: countedTimestamp(maxTimestamp), leaderEpoch };
+  }
+}
+
+/** Skips whole batches that end before an offset. `found`: at `at` stands the header of the batch that holds it. */
+function skipTo(bytes: Buffer, offset: Offset): { at: number; found: boolean } {
+  let at = 0;
+  while (bytes.length - at >= BATCH_HEADER_BYTES) {
+    const size = sizeAt(bytes, at);
+    if (size < BATCH_HEADER_BYTES || baseOffsetAt(bytes, at) < 0) return { at: 0, found: false };
+    if (lastOffsetAt(bytes, at) >= offset) return { at, found: true };
+    at += size;
+  }
+  return { at, found: false };
+}

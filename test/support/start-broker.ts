@@ -1,0 +1,38 @@
+/**
+ * A broker in the test's own process, on a free port, with settings as small as tests want them.
+ */
+import pino, { type Logger } from 'pino';
+import { Broker } from '../../broker/broker.ts';
+import { type Settings, settingsSchema } from '../../config/settings.ts';
+
+type BrokerSettings = Settings['broker'];
+/** Settings to override, also below `log`. */
+export type BrokerOverrides = Partial<Omit<BrokerSettings, 'log'>> & { log?: Partial<BrokerSettings['log']> };
+
+/** The broker settings for a data directory: defaults, a free port, and what is overridden. */
+export function brokerSettings(dataDir: string, overrides: BrokerOverrides = {}): BrokerSettings {
+  const { log, ...rest } = overrides;
+  const { broker } = settingsSchema.parse({});
+  return { ...broker, port: 0, dataDir, ...rest, log: { ...broker.log, ...log } };
+}
+
+/** A logger that keeps its lines for the test to look at. */
+export function recordingLogger(): { log: Logger; lines: string[] } {
+  const lines: string[] = [];
+  const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
+  return { log, lines };
+}
+
+/** Starts a broker; stop it with `await using`. */
+export function startBroker(
+  dataDir: string,
+  overrides: BrokerOverrides = {},
+  log: Logger = pino({ level: 'silent' }),
+): Promise<Broker> {
+  return Broker.start(brokerSettings(dataDir, overrides), { log });
+}
+
+/** `host:port`, as clients want it. */
+export function addressOf({ host, port }: Pick<Broker, 'host' | 'port'>): string {
+  return `${host}:${port}`;
+}

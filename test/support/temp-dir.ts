@@ -1,0 +1,23 @@
+/**
+ * A directory of its own for one test, removed when the test ends.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+export class TempDir implements Disposable {
+  readonly path: string;
+
+  constructor(name = 'test') {
+    this.path = fs.mkdtempSync(path.join(os.tmpdir(), `millrace-${name}-`));
+  }
+
+  /** A path inside it. */
+  join(...parts: string[]): string {
+    return path.join(this.path, ...parts);
+  }
+
+  [Symbol.dispose](): void {
+    fs.rmSync(this.path, { recursive: true, force: true });
+  }
+}

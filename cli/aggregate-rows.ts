@@ -7,6 +7,7 @@ import { aggregateFile } from '../jobs/aggregate-record.ts';
 import { type Hour, hourDirectory } from '../loader/hour.ts';
 import { AGGREGATES_ROOT } from '../loader/paths.ts';
 import type { Store } from '../loader/store/store.ts';
+import { liveFiles, readTopicState } from '../loader/table-state.ts';
 import type { Cell } from './output.ts';
 
 /** Files named in one statement; more are read in portions. */
@@ -32,6 +33,28 @@ const plain = (value: unknown): Cell => {
   return typeof value === 'bigint' ? Number(value) : String(value);
 };
 
+/** Rows of a query over files, as plain objects. Opens and closes an instance of its own. */
+async function queryRows(sqls: Iterable<string>): Promise<Record<string, Cell>[]> {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+  const connection = await instance.connect();
+  try {
+    await connection.run("SET TimeZone = 'UTC'");
+    const rows: Record<string, Cell>[] = [];
+    for (const sql of sqls)
+      for (const row of (await connection.runAndReadAll(sql)).getRowObjects())
+        rows.push(Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)])));
+    return rows;
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+
+/** A list of files as an argument of `read_parquet`. */
+function fileList(files: readonly string[]): string {
+  return `[${files.map((file) => `'${file.replaceAll("'", "''")}'`).join(', ')}]`;
+}
+
 /** The rows of these hours, in the order of the hours and of the columns. */
 export async function aggregateRows(
   store: Store,
@@ -39,25 +62,27 @@ export async function aggregateRows(
   topic: string,
   hours: readonly Hour[],
 ): Promise<Record<string, Cell>[]> {
-  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
-  const connection = await instance.connect();
-  try {
-    await connection.run("SET TimeZone = 'UTC'");
-    const rows: Record<string, Cell>[] = [];
-    for (let at = 0; at < hours.length; at += FILES_AT_ONCE) {
-      const portion = hours.slice(at, at + FILES_AT_ONCE);
-      const files = portion.map((hour) => store.readablePath(aggregateFile(query, topic, hour)));
-      const list = files.map((file) => `'${file.replaceAll("'", "''")}'`).join(', ');
-      const result = await connection.runAndReadAll(
-        `SELECT * REPLACE (strftime(hour_start, '%Y-%m-%dT%H') AS hour_start)
-         FROM read_parquet([${list}], hive_partitioning = false) ORDER BY ALL`,
-      );
-      for (const row of result.getRowObjects())
-        rows.push(Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)])));
-    }
-    return rows;
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
-  }
+  const portions = Array.from({ length: Math.ceil(hours.length / FILES_AT_ONCE) }, (_, i) => {
+    const portion = hours.slice(i * FILES_AT_ONCE, (i + 1) * FILES_AT_ONCE);
+    const files = portion.map((hour) => store.readablePath(aggregateFile(query, topic, hour)));
+    return `SELECT * REPLACE (strftime(hour_start, '%Y-%m-%dT%H') AS hour_start)
+            FROM read_parquet(${fileList(files)}, hive_partitioning = false) ORDER BY ALL`;
+  });
+  return queryRows(portions);
+}
+
+/** The most asked paths of all time: a total over hours can't be had from the hours' own lists, so the rows are read. */
+export async function topPaths(
+  store: Store,
+  topic: string,
+  count: number,
+): Promise<{ path: string; events: number }[]> {
+  const state = await readTopicState(store, topic);
+  const files = [...liveFiles(state)].map(({ final }) => store.readablePath(`${topic}/${final}`));
+  if (files.length === 0) return [];
+  const rows = await queryRows([
+    `SELECT path, count(*) AS events FROM read_parquet(${fileList(files)}, hive_partitioning = false)
+     WHERE path IS NOT NULL GROUP BY path ORDER BY events DESC, path LIMIT ${count}`,
+  ]);
+  return rows.map(({ path, events }) => ({ path: String(path), events: Number(events) }));
 }

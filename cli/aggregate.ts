@@ -1,9 +1,7 @@
 /**
  * `millrace aggregate`: brings the aggregates of a topic up to date; with `--query` also prints its rows.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import type { AggregateOptions, AggregateResult } from '../jobs/aggregate.ts';
 import type { Store } from '../loader/store/store.ts';
@@ -33,20 +31,26 @@ export async function runAggregate(
 ): Promise<AggregateResult> {
   const { aggregate } = await import('../jobs/aggregate.ts');
   const { DuckDbEngine } = await import('../jobs/engine/duckdb.ts');
+  const { openSpoolDirectory } = await import('../loader/spool-directory.ts');
   const workers = settings.loader.workers || availableParallelism();
-  const localDirectory = await mkdtemp(join(settings.loader.spoolDir || tmpdir(), 'millrace-aggregate-'));
-  try {
-    await using engine = await DuckDbEngine.open({
-      memoryBytes: settings.loader.duckdbMemoryBytes * workers,
-      temporaryDirectory: localDirectory,
-      threads: workers,
-    });
-    using bar = startProgress('aggregate', 0, progress);
-    const onProgress = (done: number) => bar.update(done);
-    return await aggregate({ ...wanted, store, engine, localDirectory, now, log, signal, onProgress });
-  } finally {
-    await rm(localDirectory, { recursive: true, force: true });
-  }
+  await using local = await openSpoolDirectory(settings.loader);
+  await using engine = await DuckDbEngine.open({
+    memoryBytes: settings.loader.duckdbMemoryBytes * workers,
+    temporaryDirectory: local.path,
+    threads: workers,
+  });
+  using bar = startProgress('aggregate', 0, progress);
+  const onProgress = (done: number) => bar.update(done);
+  return await aggregate({
+    ...wanted,
+    store,
+    engine,
+    localDirectory: local.path,
+    now,
+    log,
+    signal,
+    onProgress,
+  });
 }
 
 /** The rows of one query in the asked range; without `--all` those of complete hours. */

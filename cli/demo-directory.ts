@@ -11,7 +11,7 @@ const MARKER_TEXT = 'Written by "millrace demo", which deletes this directory wh
 /** Makes an empty directory with our marker in it; returns its absolute path. Throws if it holds what isn't ours. */
 export async function prepareDemoDirectory(path: string): Promise<string> {
   const directory = resolve(path);
-  const entries = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+  const entries = await readdir(directory).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === 'ENOENT') return [];
     throw new Error(`cannot use ${directory} (${error.code}); choose another with --keep DIR`);
   });

@@ -37,7 +37,7 @@ function oneLine(error: Error): string {
 }
 
 function statusOf(error: Error): number {
-  if (error.name === 'UsageError') return EXIT.usage;
+  if (error.name === 'UsageError' || error.name === 'IngestUsageError') return EXIT.usage;
   // A schema is named by a setting or lies in a directory that one names.
   if (error.name === 'SettingsError' || error.name === 'SchemaError') return EXIT.settings;
   return EXIT.failed;

@@ -76,11 +76,6 @@ function report(thrown: unknown): number {
   return failure.status;
 }
 
-/** After a signal the command's own way of ending counts no more, unless it failed by itself. */
-function isInterruption(thrown: unknown): boolean {
-  return thrown === interruption.signal.reason || (thrown as Error | undefined)?.name === 'AbortError';
-}
-
 process.on('uncaughtException', (error) => process.exit(report(error)));
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // The reader has gone (`millrace tail … | head`): nobody is left to tell, which is no failure.
@@ -91,7 +86,8 @@ try {
   const program = await buildProgram(argv, packageJson.version, act);
   await program.parseAsync(argv, { from: 'user' });
 } catch (error) {
-  if (!isInterruption(error) || interruption.status() === undefined) status = report(error);
+  // After a signal whatever is under way fails in its own words; only who looks for a fault wants to read them.
+  if (interruption.status() === undefined || logLevel === 'debug') status = report(error);
 }
 // Explicit, because a pool or a socket that a failed command left open must not keep the process.
 process.exit(interruption.status() ?? status);

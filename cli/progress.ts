@@ -5,7 +5,8 @@ import { SingleBar } from 'cli-progress';
 
 /** A bar that grows until `stop`. Safe to stop twice. */
 export interface Progress extends Disposable {
-  update(done: number): void;
+  /** `total`: if it has changed. */
+  update(done: number, total?: number): void;
 }
 
 /** Starts a bar towards `total` units. `total` 0 or unknown: a count without an end. */
@@ -15,7 +16,10 @@ export function startProgress(label: string, total: number, stream: NodeJS.Write
   const bar = new SingleBar({ format, stream, clearOnComplete: true, hideCursor: true, fps: 5, barsize: 30 });
   bar.start(total, 0);
   return {
-    update: (done) => bar.update(total > 0 ? Math.min(done, total) : done),
+    update(done, newTotal = total) {
+      if (newTotal !== total) bar.setTotal(newTotal);
+      bar.update(newTotal > 0 ? Math.min(done, newTotal) : done);
+    },
     [Symbol.dispose]: () => bar.stop(),
   };
 }

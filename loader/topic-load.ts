@@ -2,7 +2,8 @@
  * One run over one topic: recover every partition, observe, plan durably, load the partitions side by side, judge the
  * hours, sweep, and leave the outcome in the history. A partition that fails stops alone.
  */
-import type { ClusterMetadata, KafkaClient } from '../broker/client/client.ts';
+import type { KafkaClient } from '../broker/client/client.ts';
+import type { ClusterMetadata } from '../broker/client/cluster-metadata.ts';
 import type { Settings } from '../config/settings.ts';
 import { type EventSchema, findSchema } from '../schemas/event-schema.ts';
 import type { Commit } from './commit.ts';

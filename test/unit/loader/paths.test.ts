@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import {
+  finalName,
+  parseFinalName,
+  parseRecordName,
+  parseWantedName,
+  recordName,
+  wantedName,
+} from '../../../loader/paths.ts';
+
+const ID = { partition: 7, incarnation: 0, from: 123456789, next: 123999999, rewrite: 0, part: 2 };
+
+describe('names in the warehouse', () => {
+  it('are made as the format says and read back', () => {
+    const hour = '2026-11-22T13';
+    const stem = 'p00007-i000-o00000000000123456789-00000000000123999999-r00000000-002';
+    const names = {
+      data: `dt=2026-11-22/hour=13/${stem}.parquet`,
+      late: `_late/dt=2026-11-22/hour=13/${stem}.parquet.late`,
+      quarantine: `_quarantine/dt=2026-11-22/hour=13/${stem}.jsonl`,
+    } as const;
+    for (const role of ['data', 'late', 'quarantine'] as const) {
+      expect(finalName(role, hour, ID)).toBe(names[role]);
+      expect(parseFinalName(names[role])).toEqual({ role, hour, ...ID });
+    }
+  });
+
+  it('of other making are not taken for ours', () => {
+    for (const name of [
+      'dt=2026-11-22/hour=13/_SUCCESS',
+      'dt=2026-11-22/hour=13/part-0.parquet',
+      `_late/${finalName('data', '2026-11-22T13', ID)}`,
+    ])
+      expect(parseFinalName(name)).toBeUndefined();
+    for (const name of ['1.json', '0000000000000000000x.json', 'base.json', '00000000000000000001.json.tmp'])
+      expect(parseRecordName(name)).toBeUndefined();
+  });
+
+  it('sort as their numbers do', () => {
+    const starts = [0, 9, 10, 99, 2 ** 31, 2 ** 53 - 1];
+    expect(starts.map(recordName).sort()).toEqual(starts.map(recordName));
+    expect(starts.map(recordName).map(parseRecordName)).toEqual(starts);
+  });
+
+  it('say what a staged attempt wants', () => {
+    for (const want of [
+      { kind: 'commit', partition: 7, generation: 3, start: 42 },
+      { kind: 'base', partition: 99999, generation: 0, start: 0 },
+    ] as const)
+      expect(parseWantedName(wantedName(want))).toEqual(want);
+    expect(parseWantedName('w-g000000-00000001')).toBeUndefined();
+  });
+});

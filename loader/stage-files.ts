@@ -2,6 +2,7 @@
  * The second half of a load task: turns what lies in the spool into files staged in the warehouse, hour by hour, and
  * checks each one there. A staged file is invisible and unnamed; it counts only once a commit record names it.
  */
+import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DataFile } from './commit.ts';
@@ -71,7 +72,7 @@ export class FileStager {
   async #stageParquet(role: 'data' | 'late', hour: HourIndex, rows: RowSource, limit: number): Promise<void> {
     const { writer, columns, compression, rowGroupRows, partition, checkStop } = this.#options;
     const name = stagedName(this.#options.task, this.#part++);
-    const path = join(this.#options.spoolDirectory, name);
+    const path = this.#localPath();
     const facts = new FileFacts(partition);
     const source: RowSource = () => {
       checkStop();
@@ -96,13 +97,18 @@ export class FileStager {
     }
   }
 
+  /** A local file of its own: the staged name is unique within its record only, and all tasks share the directory. */
+  #localPath(): string {
+    return join(this.#options.spoolDirectory, `${randomUUID()}.staged`);
+  }
+
   /** Stages the quarantine's lines, one file per hour. */
   async stageRefused(spool: Spool, facts: ReadonlyMap<HourIndex, FileFacts>): Promise<void> {
     for (const hour of spool.hours()) {
       this.#options.checkStop();
       const of = facts.get(hour)!;
       const name = stagedName(this.#options.task, this.#part++);
-      const local = join(this.#options.spoolDirectory, name);
+      const local = this.#localPath();
       try {
         const bytes = writeBlocks(local, spool.blocks(hour));
         await this.#upload('quarantine', hour, local, name, bytes, of);

@@ -1,0 +1,52 @@
+/** A broker of ours in a process of its own, and topics on it, for the benchmarks. */
+import { join } from 'node:path';
+import { type Cost, run, runOwn, startOwn } from './measured.ts';
+
+export interface BrokerProcess {
+  /** HOST:PORT. */
+  address: string;
+  dataDir: string;
+  /** Ends the broker and tells what it cost from its start on. */
+  stop(): Promise<Cost>;
+}
+
+/** Starts a broker that keeps its logs below `directory`, with default settings, on a free port. */
+export async function startBroker(directory: string, core?: number): Promise<BrokerProcess> {
+  const dataDir = join(directory, 'broker');
+  const args = ['broker', '--port', '0', '--data', dataDir, '--json'];
+  const running = startOwn('cli', args, { core });
+  const lost = running.ended.then(() => {
+    throw new Error('the broker of the benchmark ended by itself');
+  });
+  lost.catch(() => {});
+  const { host, port } = JSON.parse(await Promise.race([running.firstLine, lost])) as {
+    host: string;
+    port: number;
+  };
+  return { address: `${host}:${port}`, dataDir, stop: () => running.stop() };
+}
+
+export async function createTopic(broker: BrokerProcess, topic: string, partitions: number): Promise<void> {
+  await runOwn('cli', [
+    ...['topics', 'create', topic, '--partitions', String(partitions)],
+    ...['--broker', broker.address],
+  ]);
+}
+
+/** Sends each line of a file as a record with kcat, a C client (librdkafka), spread over the partitions. */
+export function produceWithKcat(broker: BrokerProcess, topic: string, file: string, codec: string) {
+  return run('kcat', [
+    '-P',
+    '-q',
+    '-b',
+    broker.address,
+    '-t',
+    topic,
+    '-z',
+    codec,
+    '-X',
+    'linger.ms=5',
+    '-l',
+    file,
+  ]);
+}

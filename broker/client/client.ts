@@ -12,8 +12,11 @@ import { errorOf, KafkaError } from '../protocol/errors.ts';
 import type { Api, ReadOf, Shape, WriteOf } from '../protocol/schema.ts';
 import { type TopicPartition, topicPartitionName } from '../topic-partition.ts';
 import { type ClusterMetadata, readMetadata } from './cluster-metadata.ts';
-import { type Address, Connection, type ConnectionOptions } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { Connections } from './connections.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
+
+export type { ClusterMetadata } from './cluster-metadata.ts';
 
 /** Which broker a request goes to: any, the controller, one by id, or the leader of a partition. */
 export type Target = 'any' | 'controller' | number | TopicPartition;
@@ -37,45 +40,30 @@ export type Isolation = keyof typeof ISOLATION;
 
 const ALREADY_THERE = 'TOPIC_ALREADY_EXISTS';
 
-function parseAddresses(brokers: string): Address[] {
-  return brokers.split(',').map((text) => {
-    const match = /^\s*(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})\s*$/.exec(text);
-    const host = match?.[1] ?? match?.[2];
-    const port = Number(match?.[3]);
-    if (!host || port < 1 || port > 65_535) {
-      throw new Error(`client.brokers: "${text.trim()}" is not HOST:PORT; give HOST:PORT[,HOST:PORT]`);
-    }
-    return { host, port };
-  });
-}
-
 /** The first error of a list that may pass, so that all are tried again; else the first at all. */
 function throwWorst(errors: KafkaError[]): void {
   const error = errors.find((one) => !one.retriable) ?? errors[0];
   if (error) throw error;
 }
 
+/** A client of one cluster. It reconnects by itself; what it throws has outlasted its retries. */
 export class KafkaClient implements AsyncDisposable {
   readonly settings: Settings['client'];
   readonly random: () => number;
   readonly retryPolicy: RetryPolicy;
   readonly #signal: AbortSignal | undefined;
-  readonly #bootstrap: Address[];
-  readonly #options: ConnectionOptions;
-  readonly #connections = new Map<string, Promise<Connection>>();
-  readonly #brokers = new Map<number, Address>();
+  readonly #connections: Connections;
   /** topic → leader of each partition. */
   readonly #leaders = new Map<string, Map<number, number>>();
   #controllerId = -1;
-  #closed = false;
 
   private constructor(settings: Settings['client'], options: ClientOptions) {
     const { requestTimeoutMs, connectTimeoutMs, retries, retryBackoffMs } = settings;
     this.settings = settings;
     this.random = options.random ?? Math.random;
     this.#signal = options.signal;
-    this.#bootstrap = parseAddresses(settings.brokers);
-    this.#options = { clientId: options.clientId ?? 'millrace', requestTimeoutMs, connectTimeoutMs };
+    const clientId = options.clientId ?? 'millrace';
+    this.#connections = new Connections(settings.brokers, { clientId, requestTimeoutMs, connectTimeoutMs });
     this.retryPolicy = { retries, retryBackoffMs, random: this.random, signal: options.signal };
   }
 
@@ -120,14 +108,14 @@ export class KafkaClient implements AsyncDisposable {
   }
 
   async #fetchMetadata(topics: string[] | null, autoCreate: boolean): Promise<ClusterMetadata> {
-    const connection = await this.#anyConnection();
+    const connection = await this.#connections.any();
     const response = await connection.send(metadata, {
       topics: topics?.map((name) => ({ name })) ?? null,
       allowAutoTopicCreation: autoCreate,
     });
     const found = readMetadata(response);
     this.#controllerId = found.controllerId;
-    for (const { nodeId, host, port } of found.brokers) this.#brokers.set(nodeId, { host, port });
+    this.#connections.learn(found.brokers);
     for (const { name, error, partitions } of found.topics) {
       if (error) this.#leaders.delete(name);
       else this.#leaders.set(name, new Map(partitions.map(({ partition, leader }) => [partition, leader])));
@@ -176,7 +164,7 @@ export class KafkaClient implements AsyncDisposable {
     isolation: Isolation,
     found: Map<string, FoundOffset>,
   ): Promise<KafkaError[]> {
-    const connection = await this.#connectionTo(leader);
+    const connection = await this.#connections.to(leader);
     const byTopic = Map.groupBy(parts, ({ topic }) => topic);
     const response = await connection.send(listOffsets, {
       isolationLevel: ISOLATION[isolation],
@@ -289,7 +277,7 @@ export class KafkaClient implements AsyncDisposable {
     body: WriteOf<Req>,
   ): Promise<ReadOf<Res>> {
     try {
-      const connection = await this.#connectionTo(await this.#resolve(target));
+      const connection = await this.#connections.to(await this.#resolve(target));
       return await connection.send(api, body);
     } catch (error) {
       if (typeof target === 'object' && error instanceof KafkaError && error.moved)
@@ -300,8 +288,7 @@ export class KafkaClient implements AsyncDisposable {
 
   /** Opens a connection of the caller's own to the leader of a partition: long polls must not hold up others. */
   async connectToLeader(part: TopicPartition): Promise<Connection> {
-    const leader = await this.#leaderOf(part);
-    return await Connection.open(this.#addressOf(leader), this.#options);
+    return await this.#connections.lend(await this.#leaderOf(part));
   }
 
   /** After an error that says so: the leaders of a topic are asked for anew before the next use. */
@@ -330,65 +317,12 @@ export class KafkaClient implements AsyncDisposable {
     );
   }
 
-  #addressOf(node: number): Address {
-    const address = this.#brokers.get(node);
-    if (!address) throw new KafkaError('LEADER_NOT_AVAILABLE', `broker ${node}, which no metadata names`);
-    return address;
-  }
-
-  async #connectionTo(node: number): Promise<Connection> {
-    if (node < 0) return await this.#anyConnection();
-    return await this.#connect(this.#addressOf(node));
-  }
-
-  /** An open connection, else the first of all known addresses that answers. */
-  async #anyConnection(): Promise<Connection> {
-    const tried = new Map<string, string>();
-    for (const address of [...this.#brokers.values(), ...this.#bootstrap]) {
-      const name = `${address.host}:${address.port}`;
-      if (tried.has(name)) continue;
-      try {
-        return await this.#connect(address);
-      } catch (error) {
-        if (!(error instanceof KafkaError)) throw error;
-        tried.set(name, error.message);
-      }
-    }
-    const reasons = [...tried].map(
-      ([name, message]) => `${name} ${/\(([^)]+)\)/.exec(message)?.[1] ?? message}`,
-    );
-    throw new KafkaError(
-      'BROKER_NOT_AVAILABLE',
-      `${reasons.join(', ')}; is it running, is client.brokers right?`,
-    );
-  }
-
-  async #connect(address: Address): Promise<Connection> {
-    if (this.#closed) throw this.#signal?.reason ?? new Error('the client is closed');
-    const name = `${address.host}:${address.port}`;
-    const known = this.#connections.get(name);
-    if (known) {
-      const connection = await known;
-      if (connection.isOpen) return connection;
-      if (this.#connections.get(name) === known) this.#connections.delete(name);
-      return await this.#connect(address);
-    }
-    const opening = Connection.open(address, this.#options);
-    this.#connections.set(name, opening);
-    try {
-      return await opening;
-    } catch (error) {
-      if (this.#connections.get(name) === opening) this.#connections.delete(name);
-      throw error;
-    }
-  }
-
-  /** Closes all connections; what is under way rejects. */
+  /** Closes all connections, lent ones too; what is under way rejects. */
   async close(): Promise<void> {
-    this.#closed = true;
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    const opened = await Promise.allSettled(this.#connections.values());
-    await Promise.all(opened.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)));
+    await this.#connections.close(
+      this.#signal?.aborted ? this.#signal.reason : new Error('the client is closed'),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -57,13 +57,15 @@ function openSocket(address: Address, timeoutMs: number): Promise<Socket> {
   });
 }
 
+/** One connection to one broker, ready for requests. Requests may be sent without waiting for earlier answers. */
 export class Connection implements AsyncDisposable {
   readonly address: Address;
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #frames = new FrameSplitter(RESPONSE_BYTES_MAX);
   readonly #waiting: Waiting[] = [];
-  readonly #closed: Promise<void>;
+  /** Resolves when the connection is gone, for whatever reason. */
+  readonly closed: Promise<void>;
   #versions = new Map<number, readonly [number, number]>();
   #correlationId = 0;
   #corked = false;
@@ -74,7 +76,7 @@ export class Connection implements AsyncDisposable {
     this.address = address;
     this.#options = options;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#closed = promise;
+    this.closed = promise;
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('error', (error: NodeJS.ErrnoException) =>
       this.#fail(this.#broken(error.code ?? error.message)),
@@ -210,7 +212,7 @@ export class Connection implements AsyncDisposable {
   /** Closes at once; requests under way fail. */
   async close(): Promise<void> {
     this.#fail(this.#broken('closed by this client'));
-    await this.#closed;
+    await this.closed;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

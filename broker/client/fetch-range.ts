@@ -1,0 +1,168 @@
+/**
+ * Reads a range of offsets of one partition as raw record batches: nothing is done per record, and while one response is
+ * being worked on the next is already under way, on a connection of its own. This is the loader's way in.
+ */
+import { fetch } from '../protocol/apis/fetch.ts';
+import { errorOf, KafkaError } from '../protocol/errors.ts';
+import type { Response } from '../protocol/schema.ts';
+import {
+  checkOffset,
+  type Offset,
+  type OffsetRange,
+  type TopicPartition,
+  topicPartitionName,
+} from '../topic-partition.ts';
+import type { Isolation, KafkaClient } from './client.ts';
+import { committedBatches } from './committed-batches.ts';
+import type { Connection } from './connection.ts';
+import { backOff, mayRetry } from './retry.ts';
+
+/** How long a broker may wait for records before it answers without. */
+const MAX_WAIT_MS = 500;
+/** Answers in a row that say nothing at all, as throttling brokers give (KIP-219), before we give up. */
+const SILENT_ANSWERS_MAX = 20;
+
+/** Limits of one fetch, and what is to be seen. */
+export interface FetchOptions {
+  /** Bytes asked per fetch. A batch larger than this comes whole all the same (KIP-74). */
+  maxBytes: number;
+  isolation: Isolation;
+}
+
+/** What one fetch brought. */
+export interface FetchedBatches {
+  /**
+   * Whole record batches with right checksums, in order, without control batches and aborted transactions. The first may
+   * begin before the range and the last reach past it. May be empty.
+   */
+  bytes: Buffer;
+  /** Every offset below has been delivered or does not exist. May lie above the range's end. */
+  nextOffset: Offset;
+}
+
+type Answer = Response<typeof fetch>['responses'][number]['partitions'][number];
+
+/** The connection and the position of one reader; tries again, on the new leader if need be. */
+class RangeReader {
+  readonly #client: KafkaClient;
+  readonly #part: TopicPartition;
+  readonly #options: FetchOptions;
+  #connection: Connection | undefined;
+
+  constructor(client: KafkaClient, part: TopicPartition, options: FetchOptions) {
+    this.#client = client;
+    this.#part = part;
+    this.#options = options;
+  }
+
+  /** One answer that is not an error. */
+  async fetch(offset: Offset): Promise<Answer> {
+    const policy = this.#client.retryPolicy;
+    let silent = 0;
+    for (let retry = 0; ; ) {
+      try {
+        const answer = await this.#fetchOnce(offset);
+        if (answer) return answer;
+        if (++silent > SILENT_ANSWERS_MAX) {
+          throw new KafkaError('THROTTLING_QUOTA_EXCEEDED', `fetch from ${topicPartitionName(this.#part)}`);
+        }
+      } catch (error) {
+        if (!mayRetry(error, retry, policy)) throw error;
+        if (error instanceof KafkaError && error.moved) {
+          this.#client.forgetLeaders(this.#part.topic);
+          await this.close();
+        }
+        await backOff(retry++, policy);
+      }
+    }
+  }
+
+  async #fetchOnce(offset: Offset): Promise<Answer | undefined> {
+    const { topic, partition } = this.#part;
+    if (!this.#connection?.isOpen) this.#connection = await this.#client.connectToLeader(this.#part);
+    const response = await this.#connection.send(fetch, {
+      maxWaitMs: MAX_WAIT_MS,
+      minBytes: 1,
+      maxBytes: this.#options.maxBytes,
+      isolationLevel: this.#options.isolation === 'read_committed' ? 1 : 0,
+      topics: [
+        {
+          topic,
+          partitions: [{ partition, fetchOffset: offset, partitionMaxBytes: this.#options.maxBytes }],
+        },
+      ],
+    });
+    const name = topicPartitionName(this.#part);
+    const answer = response.responses[0]?.partitions[0];
+    const error =
+      errorOf(response.errorCode, name) ?? errorOf(answer?.errorCode ?? 0, `${name}, offset ${offset}`);
+    if (error) throw error;
+    return answer;
+  }
+
+  async close(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    await connection?.close();
+  }
+}
+
+/** An error inside a response must come out when it is asked for, not crash the process while nobody waits yet. */
+function ahead<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
+/**
+ * Yields the batches of `[from, until)`. Ends once `nextOffset` has reached `until`, or where the log ends before that:
+ * then the last `nextOffset` is below. Where nothing is left below `until` though the log goes on (compacted, markers,
+ * aborted), the last item says so by its `nextOffset`. Throws OFFSET_OUT_OF_RANGE if the log no longer, or not yet, has
+ * `from`, CORRUPT_MESSAGE for a wrong checksum, and whatever outlasts the client's retries.
+ */
+export async function* fetchRange(
+  client: KafkaClient,
+  part: TopicPartition,
+  range: OffsetRange,
+  options: FetchOptions,
+): AsyncGenerator<FetchedBatches, void, void> {
+  let position = checkOffset(range.from, 'start of the range');
+  if (position >= range.until) return;
+  const reader = new RangeReader(client, part, options);
+  try {
+    let pending = ahead(reader.fetch(position));
+    for (;;) {
+      const answer = await pending;
+      const taken = committedBatches(answer.records ?? Buffer.alloc(0), {
+        from: position,
+        until: range.until,
+        aborted: options.isolation === 'read_committed' ? (answer.abortedTransactions ?? []) : [],
+      });
+      if (taken.nextOffset === position) {
+        if (endOf(answer, options) < range.until) return;
+        checkNothingLeft(answer, part, position);
+        yield { bytes: taken.bytes, nextOffset: range.until };
+        return;
+      }
+      position = taken.nextOffset;
+      const done = position >= range.until;
+      if (!done) pending = ahead(reader.fetch(position));
+      yield taken;
+      if (done) return;
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+/** The offset that reading can reach at present. */
+function endOf(answer: Answer, { isolation }: FetchOptions): Offset {
+  const isKnown = isolation === 'read_committed' && answer.lastStableOffset >= 0;
+  return isKnown ? answer.lastStableOffset : answer.highWatermark;
+}
+
+/** No whole batch in the answer must mean no bytes: brokers send the first batch whole, whatever the limit. */
+function checkNothingLeft(answer: Answer, part: TopicPartition, position: Offset): void {
+  if (answer.records === null || answer.records.length === 0) return;
+  const detail = `fetch from ${topicPartitionName(part)}, offset ${position}: ${answer.records.length} bytes, no whole batch`;
+  throw new KafkaError('CORRUPT_MESSAGE', detail);
+}

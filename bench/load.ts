@@ -2,7 +2,8 @@
  * How fast the loader turns a topic into closed Parquet files: web_request events of at most 300 bytes, lz4, from the
  * broker's socket to verified and committed files, with one worker, and with two that have a core each. Beside them
  * DuckDB alone on one thread, from an NDJSON file of the same events, which checks, hides and commits nothing; and
- * parquetjs-lite on the first of them.
+ * parquetjs-lite on the first of them. From the CPU seconds of a load those of one that finds nothing new are taken
+ * off: they are Node starting.
  */
 import { join } from 'node:path';
 import { type BrokerProcess, createTopic, produceWithKcat, startBroker } from './broker-process.ts';
@@ -25,11 +26,14 @@ export async function benchLoad(directory: string): Promise<void> {
     await createTopic(broker, topic, 1);
     await produceWithKcat(broker, topic, file, 'lz4');
   }
-  const one = await load(broker, join(directory, 'one'), TOPICS[0]!, 0);
+  const idle = await idleCost(broker, directory);
+  const loadOne = async (warehouse: string, topic: string, core: number) => {
+    const cost = await load(broker, join(directory, warehouse), topic, core, EVENTS);
+    return { ...cost, cpuSeconds: cost.cpuSeconds - idle.cpuSeconds };
+  };
+  const one = await loadOne('one', TOPICS[0]!, 0);
   figures.push({ name: 'one worker', ...one, events: EVENTS });
-  const both = await Promise.all(
-    TOPICS.map((topic, core) => load(broker, join(directory, `two-${core}`), topic, core)),
-  );
+  const both = await Promise.all(TOPICS.map((topic, core) => loadOne(`two-${core}`, topic, core)));
   figures.push({ name: 'two workers', ...together(both), events: EVENTS * both.length });
   const { cpuSeconds } = await broker.stop();
   figures.push(await parquetjs(directory, file));
@@ -44,8 +48,20 @@ export async function benchLoad(directory: string): Promise<void> {
   printLine(`the broker used ${cpuSeconds.toFixed(1)} CPU seconds for all of it, on the same cores`);
 }
 
+/** What a load costs that finds nothing new: Node starting, and the bookkeeping of a run. */
+async function idleCost(broker: BrokerProcess, directory: string): Promise<Cost> {
+  await createTopic(broker, 'bench-idle', 1);
+  return await load(broker, join(directory, 'idle'), 'bench-idle', 0, 0);
+}
+
 /** One load in a process of its own; `seconds` are those the load itself tells, without starting Node. */
-async function load(broker: BrokerProcess, warehouse: string, topic: string, core: number): Promise<Cost> {
+async function load(
+  broker: BrokerProcess,
+  warehouse: string,
+  topic: string,
+  core: number,
+  expected: number,
+): Promise<Cost> {
   const args = [
     'load',
     '--topic',
@@ -59,7 +75,7 @@ async function load(broker: BrokerProcess, warehouse: string, topic: string, cor
   const settings = ['--set', 'loader.workers=1', '--set', `topics.${topic}.schema=web_request`];
   const { stdout, cpuSeconds, peakMiB } = await runOwn('cli', [...args, ...settings], { core });
   const { rows, seconds } = JSON.parse(stdout) as { rows: number; seconds: number };
-  if (rows !== EVENTS) throw new Error(`the load of ${topic} wrote ${rows} of ${EVENTS} events`);
+  if (rows !== expected) throw new Error(`the load of ${topic} wrote ${rows} rows, not ${expected}`);
   return { seconds, cpuSeconds, peakMiB };
 }
 

@@ -3,10 +3,11 @@
  * clone. A test file that needs them asks here once; when they are missing one line says which tests are left out.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
-const FOLDER = new URL('../../../shared/data/', import.meta.url);
+/** Beside the work tree, not in it. */
+const FOLDER = join(import.meta.dirname, '../../../shared/data');
 
 /** Sessions by one kind of key; those that start in each hour, if any do. */
 interface SessionCounts {
@@ -56,8 +57,8 @@ export interface SharedLog {
 
 /** The real log, or undefined after one line on stderr that says which tests (`what`) are left out. */
 export function sharedLog(what: string): SharedLog | undefined {
-  const path = fileURLToPath(new URL('blog-2016.access.log.gz', FOLDER));
-  const oraclePath = fileURLToPath(new URL('blog-2016.oracle.json', FOLDER));
+  const path = join(FOLDER, 'blog-2016.access.log.gz');
+  const oraclePath = join(FOLDER, 'blog-2016.oracle.json');
   if (!existsSync(path) || !existsSync(oraclePath)) {
     process.stderr.write(`left out, for want of the real log in ../shared/data: ${what}\n`);
     return undefined;

@@ -90,11 +90,11 @@ test('a batch names every file of the hours and of those looked back on, once', 
   const portion = ['2026-11-22T12', '2026-11-22T13'].flatMap((hour) =>
     [traffic!, sessions!].map((query) => ({ query, hour, n: 1, inputs: [] })),
   );
-  const batch = batchOf(portion, hours, (path) => `/root/${path}`);
+  const batch = batchOf(portion, hours, (path) => `/table/${path}`);
   expect(batch.inputs).toEqual([
-    { hour: '2026-11-22T11', files: ['/root/x'] },
-    { hour: '2026-11-22T12', files: ['/root/a'] },
-    { hour: '2026-11-22T13', files: ['/root/b'] },
+    { hour: '2026-11-22T11', files: ['/table/x'] },
+    { hour: '2026-11-22T12', files: ['/table/a'] },
+    { hour: '2026-11-22T13', files: ['/table/b'] },
   ]);
   expect(batch.tasks.map((task) => [task.query.name, task.hours.length])).toEqual([
     ['traffic_by_hour', 2],

@@ -17,7 +17,7 @@ import {
   PROBE_SCHEMA,
   rowText,
   validMembers,
-} from '../../support/event-faults.ts';
+} from '../../support/event-rows.ts';
 
 const SEED = 20_261_122;
 const ROWS = 20_000;

@@ -3,14 +3,8 @@ import { SeededRandom } from '../../../jobs/activity-in/seeded-random.ts';
 import { parseSchema } from '../../../schemas/event-schema.ts';
 import { compileGuard } from '../../../schemas/guard.ts';
 import { compileJudge } from '../../../schemas/judge.ts';
-import {
-  EXTRAS,
-  FAULTS,
-  PROBE_BOUNDS,
-  PROBE_SCHEMA,
-  rowText,
-  validMembers,
-} from '../../support/event-faults.ts';
+import { FAULTS } from '../../support/event-faults.ts';
+import { EXTRAS, PROBE_BOUNDS, PROBE_SCHEMA, rowText, validMembers } from '../../support/event-rows.ts';
 
 const guard = compileGuard(PROBE_SCHEMA, PROBE_BOUNDS);
 const judge = compileJudge(PROBE_SCHEMA, PROBE_BOUNDS);

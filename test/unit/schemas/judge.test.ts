@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compileJudge, type Verdict } from '../../../schemas/judge.ts';
-import { EXTRAS, PROBE_BOUNDS, PROBE_SCHEMA } from '../../support/event-faults.ts';
+import { EXTRAS, PROBE_BOUNDS, PROBE_SCHEMA } from '../../support/event-rows.ts';
 
 const judge = compileJudge(PROBE_SCHEMA, PROBE_BOUNDS);
 const BASE = '"at":"2016-02-20T05:00:45Z","host":"h","status":200,"ok":true';

@@ -34,11 +34,11 @@ describe('input', () => {
     const damaged = Buffer.from(packed);
     damaged[damaged.length - 6]! ^= 1;
     await expect(unpacked(damaged)).rejects.toThrow(DamagedGzipError);
-    // Within one chunk zlib stops at it in silence; at the beginning of one it complains.
-    const followed = Buffer.concat([packed, Buffer.from('10.0.0.1 - - more\n')]);
-    await expect(unpacked(followed, 1_000_000)).rejects.toThrow(/something else follows/);
-    await expect(unpacked(followed, packed.length)).rejects.toThrow(DamagedGzipError);
-    await expect(unpacked(followed, 7)).rejects.toThrow(DamagedGzipError);
+    // Where zlib meets the end of a member within a chunk, it stops in silence; elsewhere it complains.
+    const followed = Buffer.concat([gzipSync('one\n'), Buffer.from('10.0.0.1 - - more\n')]);
+    await expect(unpacked(followed)).rejects.toThrow(/something else follows/);
+    for (const size of [1, 7, 24, 25])
+      await expect(unpacked(followed, size)).rejects.toThrow(DamagedGzipError);
   });
 
   it('keeps the error of its source', async () => {

@@ -108,7 +108,7 @@ async function ingestCommand(context: CommandContext, options: Options, file: st
   );
   if (counts.rejected > 0)
     out.line(
-      `${groupDigits(counts.rejected)} lines rejected; ${options.rejects ? `they are in ${options.rejects}` : '--rejects FILE keeps them'}`,
+      `rejected: ${groupDigits(counts.rejected)}; ${options.rejects ? `kept in ${options.rejects}` : '--rejects FILE keeps them'}`,
     );
   if (counts.keyless > 0)
     out.line(`${groupDigits(counts.keyless)} events have no ${key}; sent without a key`);

@@ -17,7 +17,7 @@ function partitionObject({ chain, ...offsets }: PartitionOffsets): object {
     runId: commit.run,
     committedAt: commit.committedAt,
     rows: commit.counts.data,
-    files: commit.files.length,
+    files: commit.files.filter(({ role }) => role === 'data').length,
   }));
   return { ...offsets, records };
 }

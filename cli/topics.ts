@@ -39,13 +39,22 @@ async function list(context: CommandContext): Promise<void> {
     );
 }
 
+/** A refusal in the broker's words, where it gave any, without the error's own text around them. */
+function creationError(name: string, error: Error & { error?: string }): Error {
+  if (error.error === 'TOPIC_ALREADY_EXISTS')
+    return new Error(`topic ${name} is there already; "millrace topics describe ${name}" shows it`, {
+      cause: error,
+    });
+  const words = /^topic .*? \((.+)\): [^:]*$/s.exec(error.message)?.[1];
+  return words === undefined ? error : new Error(`topic ${name} not created: ${words}`, { cause: error });
+}
+
 async function create(context: CommandContext, options: CreateOptions, name: string): Promise<void> {
   await using client = await connect(context);
   const { partitions, replication } = options;
-  await client.createTopic(name, {
-    partitions,
-    replication,
-    configs: Object.fromEntries(options.config ?? []),
+  const configs = Object.fromEntries(options.config ?? []);
+  await client.createTopic(name, { partitions, replication, configs }).catch((error: unknown) => {
+    throw creationError(name, error as Error & { error?: string });
   });
   context.out.object({ topic: name, partitions, replication });
   context.out.line(`created topic ${name} with ${partitions} partition${partitions === 1 ? '' : 's'}`);

@@ -8,6 +8,7 @@ import {
   acceptedText,
   ENVIRONMENT_PREFIX,
   entriesOf,
+  environmentName,
   findSetting,
   nearestName,
   type SchemaNode,
@@ -71,6 +72,11 @@ function unknownSetting(path: string, origin: string, candidates: Iterable<strin
   return `unknown setting ${path}, from ${origin}; ${remedy}`;
 }
 
+/** Groups of the first level whose names are the user's: no variable can be derived for what is in them, so one holds all. */
+const NAMED_GROUPS = Object.entries(settingsTree.properties ?? {})
+  .filter(([, node]) => entriesOf(node))
+  .map(([key]) => key);
+
 /** Collects the assignments of one layer and the problems found on the way. */
 class Layers {
   readonly assignments: Assignment[] = [];
@@ -112,6 +118,16 @@ class Layers {
     this.problems.push(unknownSetting(path, origin, stars));
   }
 
+  /** A group whose names are the user's, as JSON: `{"access":{"schema":"web_request"}}`. Empty text: nothing. */
+  addJson(group: string, text: string, origin: string): void {
+    if (text === '') return;
+    try {
+      this.addTree(settingsTree.properties![group]!, JSON.parse(text), [group], origin);
+    } catch {
+      this.problems.push(`${group} is no JSON, from ${origin}; write {"NAME":{"setting":"value"}}`);
+    }
+  }
+
   addFile({ name, text }: { name: string; text: string }): void {
     const document = parseDocument(text);
     const [error] = document.errors;
@@ -129,7 +145,9 @@ class Layers {
     for (const [name, text] of Object.entries(environment)) {
       if (!name.startsWith(ENVIRONMENT_PREFIX) || text === undefined || isServiceLink(name, text)) continue;
       const setting = known.get(name);
-      if (setting) this.addText(setting.path, text, `environment ${name}`);
+      const group = NAMED_GROUPS.find((key) => environmentName([key]) === name);
+      if (group) this.addJson(group, text, `environment ${name}`);
+      else if (setting) this.addText(setting.path, text, `environment ${name}`);
       else this.problems.push(unknownSetting(name, 'the environment', known.keys()));
     }
   }

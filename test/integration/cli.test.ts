@@ -134,7 +134,7 @@ describe('what goes wrong in operation is status 1', () => {
       join(directory, 'taken'),
     );
     server.close();
-    expect(line).toMatch(new RegExp(`\\b${port}\\b.*; .*--port`));
+    expect(line).toMatch(new RegExp(`\\b${port}\\b.*[:;] .*--port`));
     expect(status).toBe(1);
   });
 
@@ -148,7 +148,7 @@ describe('what goes wrong in operation is status 1', () => {
       '--data',
       join(directory, 'file', 'logs'),
     );
-    expect(line).toMatch(/file\/logs.*; .*--data/);
+    expect(line).toMatch(/file\/logs.*[:;] .*--data/);
     expect(status).toBe(1);
   });
 });

@@ -79,6 +79,17 @@ describe('layers', () => {
     });
   });
 
+  it('one variable holds the settings of all topics as JSON', () => {
+    const environment = { MILLRACE_TOPICS: '{"a.b":{"schema":"web_request"}}' };
+    const { settings, origins } = load({ environment });
+    expect(settings.topics).toEqual({ 'a.b': { schema: 'web_request' } });
+    expect(origins.get('topics.a.b.schema')).toBe('environment MILLRACE_TOPICS');
+    expect(load({ environment: { MILLRACE_TOPICS: '' } }).settings.topics).toEqual({});
+    expect(problemsOf({ environment: { MILLRACE_TOPICS: 'a' } })).toEqual([
+      'topics is no JSON, from environment MILLRACE_TOPICS; write {"NAME":{"setting":"value"}}',
+    ]);
+  });
+
   it('the example files of config/ are accepted', () => {
     for (const name of ['embedded.yaml', 'cluster.yaml'])
       expect(() => load({ file: { name, text: readFileSync(`config/${name}`, 'utf8') } })).not.toThrow();

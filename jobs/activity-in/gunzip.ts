@@ -59,7 +59,7 @@ async function* unpack(packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
       cause: error,
     });
   }
-  // zlib stops in silence at what isn't a gzip member.
+  // zlib complains of what isn't a gzip member, unless it begins with a zero byte: there it ends in silence.
   if (gunzip.bytesWritten < packedBytes) {
     throw new DamagedGzipError(
       `the gzip input ends at byte ${gunzip.bytesWritten} and something else follows; cut it off or pack it too`,

@@ -104,26 +104,28 @@ const FUNCTION_HEAD = /(=>|\)(\s*:[\w\s.,|&?<>[\]'"]*)?)\s*$/;
 
 const CLASS_HEAD = /\b(class|interface)\s[\w\s.,<>]*$/;
 
+const HOLDS_TESTS = /^\s*(describe|it)[.(]/m;
+
 /** Whether the `{` at a place opens the body of a function (or of an `if`, `for` …: no harm, they lie inside one). */
 function opensBody(code: string, at: number): boolean {
   const before = code.slice(Math.max(0, at - 400), at).replace(/\{[^{}]*\}/g, '');
   return FUNCTION_HEAD.test(before) && !CLASS_HEAD.test(before);
 }
 
-/** The bodies of all functions, except callbacks of `describe`, which are no functions but chapters. */
+/** The bodies of all functions, except those that hold tests (callbacks of `describe`, suites), which are chapters. */
 export function functionsOf(code: string): FunctionLines[] {
   const found: FunctionLines[] = [];
-  const open: { line: number; counts: boolean }[] = [];
+  const open: { line: number; at: number; counts: boolean }[] = [];
   let line = 1;
   for (let at = 0; at < code.length; at++) {
     if (code[at] === '\n') line++;
     if (code[at] === '{') {
-      const text = code.slice(code.lastIndexOf('\n', at) + 1, at);
-      open.push({ line, counts: opensBody(code, at) && !/^\s*describe\b/.test(text) });
+      open.push({ line, at, counts: opensBody(code, at) });
     }
     if (code[at] !== '}') continue;
     const block = open.pop();
-    if (block?.counts) found.push({ first: block.line, last: line });
+    if (block?.counts && !HOLDS_TESTS.test(code.slice(block.at, at)))
+      found.push({ first: block.line, last: line });
   }
   return found;
 }

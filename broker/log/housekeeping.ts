@@ -77,12 +77,18 @@ export class Housekeeping {
 
   /** Deletes what retention and budget ask for. A call while one runs makes that one look again. */
   checkRetention(): Promise<void> {
-    this.#again = this.#running !== undefined;
-    this.#running ??= this.#retain().finally(() => {
+    this.#again = true;
+    this.#running ??= this.#retainWhileAsked().finally(() => {
       this.#running = undefined;
-      if (this.#again) void this.checkRetention();
     });
     return this.#running;
+  }
+
+  async #retainWhileAsked(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      await this.#retain();
+    }
   }
 
   async #retain(): Promise<void> {

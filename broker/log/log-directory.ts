@@ -50,6 +50,7 @@ export class LogDirectory implements AsyncDisposable {
   readonly #logs = new Map<string, OwnedLog>();
   readonly #creating = new Map<string, Promise<Topic>>();
   #scheduled: Log[] = [];
+  #closing: Promise<void> | undefined;
 
   private constructor(
     settings: LogDirectorySettings,
@@ -255,8 +256,13 @@ export class LogDirectory implements AsyncDisposable {
     for (const doomed of renamed) fs.rmSync(doomed, { recursive: true, force: true });
   }
 
-  /** Writes and syncs everything, then notes the clean stop and gives the lock back. */
-  async close(): Promise<void> {
+  /** Writes and syncs everything, then notes the clean stop and gives the lock back. A second call waits for the first. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.housekeeping.stop();
     await Promise.allSettled(this.#creating.values());
     const whole = await Promise.all([...this.#logs.values()].map(({ log }) => log.close()));

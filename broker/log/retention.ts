@@ -57,7 +57,9 @@ export function planBudget<Key>(logs: readonly LogFacts<Key>[], totalBytes: numb
   const all = logs.flatMap(({ segments }) => segments);
   let excess = all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) - totalBytes;
   const closed = logs.flatMap(({ key, segments }) =>
-    segments.slice(0, -1).map((segment, order) => ({ key, order, ...segment })),
+    segments
+      .slice(0, -1)
+      .map(({ sizeBytes, lastAppendMs }, order) => ({ key, order, sizeBytes, lastAppendMs })),
   );
   closed.sort((a, b) => a.lastAppendMs - b.lastAppendMs || a.order - b.order);
   const plan: BudgetPlan<Key> = { remove: [], roll: [] };

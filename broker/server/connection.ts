@@ -58,7 +58,8 @@ export class Connection {
   drain(): void {
     this.#isDraining = true;
     this.#inbox = [];
-    this.#socket.pause();
+    // What still comes is thrown away, but has to be read: behind it stands the client's own end.
+    this.#socket.resume();
     this.#closing.abort();
     if (this.#slots.length === 0) this.#socket.end();
   }

@@ -54,7 +54,10 @@ export class BrokerProcess implements AsyncDisposable {
 
 if (process.argv[1] === FILE) {
   const log = pino({ level: 'error' }, pino.destination(2));
-  const broker = await Broker.start(JSON.parse(process.argv[2] ?? '{}'), { log });
+  const broker = await Broker.start(JSON.parse(process.argv[2] ?? '{}'), { log }).catch((error: Error) => {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  });
   process.on('SIGTERM', () => void broker.stop().then(() => process.exit(0)));
   process.stdout.write(`${broker.port}\n`);
 }

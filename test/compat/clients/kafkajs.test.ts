@@ -1,0 +1,81 @@
+/**
+ * kafkajs as a foreign witness: its producer and admin. Its consumer always joins a group, so what it produced is read by
+ * our own request; fetching by it is tested where groups are.
+ */
+import { Kafka, logLevel } from 'kafkajs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Broker } from '../../../broker/broker.ts';
+import { fetchFrom, valuesIn } from '../../support/batches.ts';
+import { RawClient } from '../../support/raw-client.ts';
+import { addressOf, startBroker } from '../../support/start-broker.ts';
+import { TempDir } from '../../support/temp-dir.ts';
+
+describe('kafkajs', () => {
+  const dir = new TempDir('kafkajs');
+  let broker: Broker;
+  let kafka: Kafka;
+
+  beforeAll(async () => {
+    broker = await startBroker(dir.path);
+    kafka = new Kafka({ clientId: 'compat', brokers: [addressOf(broker)], logLevel: logLevel.NOTHING });
+  });
+  afterAll(async () => {
+    await broker.stop();
+    dir[Symbol.dispose]();
+  });
+
+  test.each([
+    ['plain', false],
+    ['idempotent', true],
+  ])('produces, %s', async (topic, idempotent) => {
+    const producer = kafka.producer({ idempotent });
+    await producer.connect();
+    for (let batch = 0; batch < 3; batch++) {
+      const messages = [0, 1, 2].map((i) => ({ value: `m${3 * batch + i}`, partition: 1 }));
+      const [sent] = await producer.send({ topic, messages, acks: -1 });
+      expect(sent).toMatchObject({ errorCode: 0, baseOffset: String(3 * batch) });
+    }
+    await producer.disconnect();
+    using client = await RawClient.connect(broker);
+    const { records } = await fetchFrom(client, { topic, partition: 1, offset: 0, version: 11 });
+    expect(valuesIn(records)).toEqual(Array.from({ length: 9 }, (_, i) => [i, `m${i}`]));
+  });
+
+  test('creates, describes and deletes topics, and is refused what is not served', async () => {
+    const admin = kafka.admin();
+    await admin.connect();
+    const configEntries = [{ name: 'retention.ms', value: '60000' }];
+    expect(await admin.createTopics({ topics: [{ topic: 'made', numPartitions: 3, configEntries }] })).toBe(
+      true,
+    );
+    expect(await admin.createTopics({ topics: [{ topic: 'made' }] })).toBe(false);
+    const { topics } = await admin.fetchTopicMetadata({ topics: ['made'] });
+    expect(topics[0]?.partitions.map(({ leader }) => leader)).toEqual([1, 1, 1]);
+    const bad = [{ topic: 'bad', configEntries: [{ name: 'no.such', value: '1' }] }];
+    await expect(admin.createTopics({ topics: bad })).rejects.toMatchObject({
+      errors: [{ type: 'INVALID_CONFIG', topic: 'bad' }],
+    });
+    await admin.deleteTopics({ topics: ['made'] });
+    expect(await admin.listTopics()).not.toContain('made');
+    await admin.disconnect();
+  });
+
+  test('finds offsets, also by time', async () => {
+    const producer = kafka.producer();
+    await producer.connect();
+    const messages = [100, 200, 300].map((time) => ({
+      value: `at ${time}`,
+      partition: 0,
+      timestamp: String(time),
+    }));
+    await producer.send({ topic: 'offsets', messages });
+    await producer.disconnect();
+    const admin = kafka.admin();
+    await admin.connect();
+    const ends = await admin.fetchTopicOffsets('offsets');
+    expect(ends.find(({ partition }) => partition === 0)).toMatchObject({ low: '0', high: '3' });
+    const since = await admin.fetchTopicOffsetsByTimestamp('offsets', 150);
+    expect(since.find(({ partition }) => partition === 0)?.offset).toBe('1');
+    await admin.disconnect();
+  });
+});

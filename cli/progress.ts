@@ -13,7 +13,7 @@ export interface Progress extends Disposable {
 export function startProgress(label: string, total: number, stream: NodeJS.WriteStream): Progress {
   if (!stream.isTTY) return { update() {}, [Symbol.dispose]() {} };
   const format = total > 0 ? `${label} {bar} {percentage}% {value}/{total}` : `${label} {value}`;
-  const bar = new SingleBar({ format, stream, clearOnComplete: true, hideCursor: true, fps: 5, barsize: 30 });
+  const bar = new SingleBar({ format, stream, clearOnComplete: true, fps: 5, barsize: 30 });
   bar.start(total, 0);
   return {
     update(done, newTotal = total) {

@@ -16,6 +16,7 @@ export interface SchemaNode {
   minimum?: number;
   maximum?: number;
   format?: string;
+  pattern?: string;
   default?: unknown;
   description?: string;
 }
@@ -83,6 +84,7 @@ export function acceptedText(node: SchemaNode): string {
   if (node.enum) return `one of ${node.enum.join(', ')}`;
   if (node.type === 'boolean') return 'true or false';
   if (node.format === 'date-time') return 'a time like 1990-01-01T00:00:00Z';
+  if (node.pattern) return `${node.description}`;
   if (node.type === 'string') return 'a text that is not empty';
   return `a whole number from ${node.minimum} to ${node.maximum}`;
 }

@@ -97,7 +97,7 @@ const broker = z.strictObject({
 const client = z.strictObject({
   brokers: z
     .string()
-    .min(1)
+    .regex(/^\s*(\[[^\]]+\]|[^:,\s]+):\d{1,5}\s*(,\s*(\[[^\]]+\]|[^:,\s]+):\d{1,5}\s*)*$/)
     .default('127.0.0.1:9092')
     .describe('HOST:PORT[,HOST:PORT] of the brokers to start from'),
   requestTimeoutMs: ms(100, 10 * 60 * SECOND)

@@ -104,7 +104,7 @@ const FUNCTION_HEAD = /(=>|\)(\s*:[\w\s.,|&?<>[\]'"]*)?)\s*$/;
 
 const CLASS_HEAD = /\b(class|interface)\s[\w\s.,<>]*$/;
 
-const HOLDS_TESTS = /^\s*(describe|it)[.(]/m;
+const HOLDS_TESTS = /^\s*(describe|it|test)[.(]/m;
 
 /** Whether the `{` at a place opens the body of a function (or of an `if`, `for` …: no harm, they lie inside one). */
 function opensBody(code: string, at: number): boolean {

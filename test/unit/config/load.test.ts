@@ -115,6 +115,15 @@ describe('problems', () => {
     ]);
   });
 
+  it('addresses of brokers have a host and a port each', () => {
+    for (const good of ['a:1', 'a:1,b:65535', '[::1]:9092', ' a:1 , b:2 '])
+      expect(load({ set: set(`client.brokers=${good}`) }).settings.client.brokers).toBe(good);
+    for (const bad of ['', 'a', 'a:', ':1', 'a:1,', 'a:b'])
+      expect(problemsOf({ set: set(`client.brokers=${bad}`) })).toEqual([
+        `setting client.brokers is "${bad}", from --set; it must be HOST:PORT[,HOST:PORT] of the brokers to start from`,
+      ]);
+  });
+
   it('a last part alone finds its setting, and a name like nothing points to the list', () => {
     expect(problemsOf({ set: set('port=1', 'zzzzzz=1') })).toEqual([
       'unknown setting port, from --set; did you mean broker.port?',

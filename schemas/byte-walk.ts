@@ -121,9 +121,9 @@ export class ByteWalk {
       const four = view.getInt32(at, true);
       const quotes = four ^ 0x22222222;
       const backslashes = four ^ 0x5c5c5c5c;
-      // The top bit of a byte is set here if it was set, or if a subtraction borrowed: below 0x20, or equal. A borrow
-      // may also spill into the next byte; then the loop below looks at bytes that turn out to be plain.
-      const odd = (four - 0x20202020) | (quotes - 0x01010101) | (backslashes - 0x01010101) | four;
+      // The top bit of a byte is set here if its subtraction borrowed (below 0x20, a quote, a backslash), or if it is
+      // above 0x7f. A borrow may also spill into the next byte; then the loop below looks at bytes that are plain.
+      const odd = (four - 0x20202020) | (quotes - 0x01010101) | (backslashes - 0x01010101);
       if ((odd & 0x80808080) !== 0) break;
     }
     while (at < end && PLAIN[bytes[at]!] === 1) at++;

@@ -203,6 +203,18 @@ export function validMembers(random: SeededRandom): Members {
   return members;
 }
 
+/** The members of a row that the guard proves: a fault planted in it is all that keeps it from doing so. */
+export function plainMembers(random: SeededRandom): Members {
+  return [
+    ['"at"', randomTime(random)],
+    ['"host"', '"10.0.0.1"'],
+    ['"status"', String(random.below(600))],
+    ['"ok"', 'true'],
+    ['"note"', '"plain"'],
+    ['"bytes"', String(random.uint32())],
+  ];
+}
+
 /** Writes members as JSON, with or without white space. */
 export function rowText(random: SeededRandom, members: Members): string {
   const space = random.chance(0.2) ? () => pick(random, ['', ' ', '\n', '\t', '\r\n', '  ']) : () => '';

@@ -9,11 +9,17 @@ import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startBrokerProcess, startCli, statusOf } from '../support/run-cli.ts';
 
 const INTERRUPTION = pathToFileURL(join(import.meta.dirname, '../../cli/interruption.ts')).href;
 const SHIM = join(import.meta.dirname, '../../bin/millrace.mjs');
+
+/** Whatever a failed test left behind is ended after it. */
+const started: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill('SIGKILL');
+});
 
 /** A process that does nothing but listen for interruption; `busy`: it has work left to do. */
 function startListener(busy: boolean): { child: ChildProcess; line: () => Promise<string> } {
@@ -27,6 +33,7 @@ function startListener(busy: boolean): { child: ChildProcess; line: () => Promis
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     env: { ...process.env, _MILLRACE_SHIM: '1' },
   });
+  started.push(child);
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   return { child, line: async () => String((await lines.next()).value) };
 }
@@ -94,6 +101,7 @@ describe('a broker process', () => {
           stdio: ['ignore', 'pipe', 'inherit'],
         },
       );
+      started.push(shim);
       const [line] = (await once(createInterface({ input: shim.stdout! }), 'line')) as [string];
       const { port } = JSON.parse(line) as { port: number };
       expect(await isListening(port)).toBe(true);

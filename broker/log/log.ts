@@ -35,11 +35,10 @@ export interface LogEnvironment {
   failed(log: Log, error: Error): void;
 }
 
-/** Where an appended batch lies. `isDuplicate`: it was there already (idempotent producer). */
+/** Where an appended batch lies; for a repetition of an idempotent producer, where it lay already. */
 export interface Appended {
   baseOffset: Offset;
   endOffset: Offset;
-  isDuplicate: boolean;
 }
 
 export class Log {
@@ -66,7 +65,7 @@ export class Log {
   #snapshotDue = false;
   #failure: KafkaError | undefined;
 
-  /** `recovered` undefined: the log could not be opened because of `failure`, and answers everything with it. */
+  /** With a `failure` the log could not be opened, and answers everything with that. */
   constructor(
     tp: TopicPartition,
     directory: string,
@@ -80,16 +79,11 @@ export class Log {
     this.#directory = directory;
     this.#environment = environment;
     this.#reader = new LogReader(environment.buffers, config.indexIntervalBytes);
-    if ('failure' in recovered) {
-      this.#failure = storageError(this.name, recovered.failure);
-      this.#segments = [];
-      this.#epochs = new LeaderEpochs();
-      this.#producers = new ProducerState();
-    } else {
-      this.#segments = recovered.segments;
-      this.#epochs = recovered.epochs;
-      this.#producers = recovered.producers;
-    }
+    const isOpen = !('failure' in recovered);
+    if (!isOpen) this.#failure = storageError(this.name, recovered.failure);
+    this.#segments = isOpen ? recovered.segments : [];
+    this.#epochs = isOpen ? recovered.epochs : new LeaderEpochs();
+    this.#producers = isOpen ? recovered.producers : new ProducerState();
     this.#nextOffset = this.#segments.at(-1)?.endOffset ?? 0;
     this.#writtenOffset = this.#nextOffset;
     this.#syncedOffset = this.#nextOffset;
@@ -141,9 +135,7 @@ export class Log {
       throw new KafkaError('RECORD_LIST_TOO_LARGE', `batch of ${header.sizeBytes} bytes`);
     }
     const known = this.#producers.check(header);
-    if (known !== undefined) {
-      return { baseOffset: known.baseOffset, endOffset: known.lastOffset + 1, isDuplicate: true };
-    }
+    if (known !== undefined) return { baseOffset: known.baseOffset, endOffset: known.lastOffset + 1 };
     const baseOffset = this.#nextOffset;
     const lastOffset = baseOffset + header.lastOffsetDelta;
     assert(Number.isSafeInteger(lastOffset + 1), `${this.name}: offsets are used up`);
@@ -152,7 +144,7 @@ export class Log {
     this.#pending.push({ bytes, baseOffset, lastOffset, maxTimestamp: header.maxTimestamp });
     this.#nextOffset = lastOffset + 1;
     if (this.#pending.length === 1) this.#environment.scheduleWrite(this);
-    return { baseOffset, endOffset: this.#nextOffset, isDuplicate: false };
+    return { baseOffset, endOffset: this.#nextOffset };
   }
 
   /** Resolves when what ends at `endOffset` is written and, if `allReplicas` (acks=all) under flush=acks, fsynced. */
@@ -239,11 +231,9 @@ export class Log {
 
   /** Makes everything written so far durable. Calls that come while one runs share the next. Never rejects. */
   sync(): Promise<void> {
-    if (this.#syncing === undefined) {
-      this.#syncing = this.#syncAll().finally(() => {
-        this.#syncing = undefined;
-      });
-    }
+    this.#syncing ??= this.#syncAll().finally(() => {
+      this.#syncing = undefined;
+    });
     return this.#syncing;
   }
 

@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { readBatchHeader } from '../../../../broker/protocol/record-batch.ts';
 import { batchOf, valuesIn } from '../../../support/batches.ts';
@@ -179,5 +180,24 @@ describe('a log', () => {
       0, 2, 0, 2, 4,
     ]);
     expect(log.logEndOffset).toBe(6);
+  });
+});
+
+describe('a disk that fails', () => {
+  test('a write error stops the log: nothing is acknowledged, nothing served, no clean stop noted', async () => {
+    using dir = new TempDir();
+    // No fsync comes to find the error first.
+    const directory = await openLogs(dir.path, { overrides: { log: { flushIntervalMs: 3_600_000 } } });
+    const log = logOf(directory);
+    await append(log, ['good']);
+    fs.closeSync(log.segments[0]?.descriptor() ?? -1);
+    await expect(append(log, ['lost'])).rejects.toThrow(/KAFKA_STORAGE_ERROR/);
+    await expect(append(log, ['refused'])).rejects.toThrow(/KAFKA_STORAGE_ERROR/);
+    expect(() => log.read(0, 1)).toThrow(/KAFKA_STORAGE_ERROR/);
+    await directory.close();
+    expect(fs.existsSync(dir.join('clean-shutdown'))).toBe(false);
+    await using again = await openLogs(dir.path);
+    expect(contents(logOf(again))).toEqual([[0, 'good']]);
+    expect(logOf(again).leaderEpoch).toBe(1);
   });
 });

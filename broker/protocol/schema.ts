@@ -165,17 +165,6 @@ export const nullableString = field<string | null, string | null>((_version, fle
 /** Bytes to be written: one piece, or several that make one field. */
 export type BytesInput = Uint8Array | readonly Uint8Array[];
 
-/** Opaque bytes, read as a view into the frame. */
-export const bytes = field<Buffer, BytesInput>((_version, flexible) => {
-  const length = readLength32(flexible);
-  return {
-    minBytes: flexible ? 1 : 4,
-    zero: () => Buffer.alloc(0),
-    read: (reader) => reader.bytes(length(reader)),
-    write: (writer, value) => writer.bytes(value, flexible),
-  };
-});
-
 /** Opaque bytes or null, read as a view into the frame. Record sets are this. */
 export const nullableBytes = field<Buffer | null, BytesInput | null>((_version, flexible) => {
   const length = readLength32(flexible);

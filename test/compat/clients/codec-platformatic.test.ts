@@ -16,47 +16,11 @@ import { metadata } from '../../../broker/protocol/apis/metadata.ts';
 import { offsetForLeaderEpoch } from '../../../broker/protocol/apis/offset-for-leader-epoch.ts';
 import { produce } from '../../../broker/protocol/apis/produce.ts';
 import { encodeBatch } from '../../../broker/protocol/record-batch.ts';
-import type {
-  AnyApi,
-  Codec,
-  RequestInput,
-  Response,
-  ResponseInput,
-} from '../../../broker/protocol/schema.ts';
-import { Reader, Writer } from '../../../broker/protocol/wire.ts';
-
-interface ForeignApi {
-  createRequest(...values: unknown[]): { buffer: Buffer };
-  parseResponse(correlationId: number, key: number, version: number, reader: platformatic.Reader): unknown;
-}
+import type { AnyApi, RequestInput, Response, ResponseInput } from '../../../broker/protocol/schema.ts';
+import { Reader } from '../../../broker/protocol/wire.ts';
+import { common, foreign, versionsOf, written } from '../../support/platformatic-codecs.ts';
 
 const UUID = '0fea0711-6b52-40a9-b2e1-7faad4bf7925';
-
-function foreign(api: AnyApi, version: number): ForeignApi {
-  const name = `${api.name[0]?.toLowerCase()}${api.name.slice(1)}V${version}`;
-  return (platformatic as unknown as Record<string, ForeignApi>)[name] as ForeignApi;
-}
-
-function written(codec: Codec<unknown, never>, value: unknown): Buffer {
-  const writer = new Writer();
-  (codec as Codec<unknown, unknown>).write(writer, value);
-  return Buffer.concat(writer.finish());
-}
-
-function versionsOf({ versions: [min, max] }: AnyApi, from = min): number[] {
-  return Array.from({ length: max - from + 1 }, (_, index) => from + index);
-}
-
-/** The members that both objects have, theirs with numbers for their bigints. */
-function common(ours: unknown, theirs: unknown): unknown {
-  if (typeof theirs === 'bigint') return Number(theirs);
-  if (Array.isArray(theirs) && Array.isArray(ours))
-    return theirs.map((one, index) => common(ours[index], one));
-  if (theirs === null || typeof theirs !== 'object' || ours === null || typeof ours !== 'object')
-    return theirs;
-  const known = Object.entries(theirs).filter(([name]) => name in ours);
-  return Object.fromEntries(known.map(([name, value]) => [name, common((ours as never)[name], value)]));
-}
 
 interface Case<Req, Res> {
   api: AnyApi;

@@ -56,12 +56,11 @@ async function create(topic: NewTopic, validateOnly: boolean, { directory, setti
 }
 
 function overridesOf({ configs }: NewTopic): TopicConfigs {
-  const overrides: TopicConfigs = {};
-  for (const { name, value } of configs) {
+  const overrides = configs.map(({ name, value }): [string, string] => {
     if (value === null) throw new KafkaError('INVALID_CONFIG', `${name}: null is no value`);
-    overrides[name] = value;
-  }
-  return overrides;
+    return [name, value];
+  });
+  return Object.fromEntries(overrides);
 }
 
 function partitionsOf(topic: NewTopic, numPartitions: number, nodeId: number): number {

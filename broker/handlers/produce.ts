@@ -68,7 +68,8 @@ async function append(
   const bytes = records ?? Buffer.alloc(0);
   const header = checkBatch(bytes, log.config.maxMessageBytes, context.version);
   const appended = log.append(bytes, header);
-  if (acks !== NO_ANSWER) await log.acknowledged(appended.endOffset, acks === ALL_REPLICAS);
+  // Even with acks=0: the request's memory is used again once it is served, so it must be written by then.
+  await log.acknowledged(appended.endOffset, acks === ALL_REPLICAS);
   return appended;
 }
 

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
+import { BufferPool } from '../protocol/buffer-pool.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import { isTopicName, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
 import { DirectoryLock } from './directory-lock.ts';
@@ -24,7 +25,6 @@ import { Housekeeping, type OwnedLog } from './housekeeping.ts';
 import { openIdentity, ProducerIds } from './identity.ts';
 import { Log, type LogEnvironment } from './log.ts';
 import { checkTopicConfigs, effectiveConfig, type TopicConfigs } from './log-config.ts';
-import { ReadBuffers } from './read-buffers.ts';
 import { recoverLog } from './recovery.ts';
 import { RecoveryPoints } from './recovery-points.ts';
 import { type Topic, Topics } from './topics.ts';
@@ -72,7 +72,7 @@ export class LogDirectory implements AsyncDisposable {
     });
     this.#environment = {
       now,
-      buffers: new ReadBuffers(),
+      buffers: new BufferPool(),
       scheduleWrite: (written) => this.#scheduleWrite(written),
       rolled: () => {
         if (settings.log.totalBytes >= 0) void this.housekeeping.checkRetention();

@@ -3,6 +3,7 @@
  * where the last one ended, any other by the sparse index. Synchronous: the tail, which nearly all reads want, is in the
  * page cache.
  */
+import type { BufferPool } from '../protocol/buffer-pool.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import {
   AT,
@@ -13,7 +14,6 @@ import {
 } from '../protocol/record-batch.ts';
 import type { Offset } from '../topic-partition.ts';
 import { countedTimestamp, type ScannedBatch } from './batch-scan.ts';
-import type { LentBuffer, ReadBuffers } from './read-buffers.ts';
 import type { Segment } from './segment.ts';
 
 const TWO_32 = 2 ** 32;
@@ -54,11 +54,11 @@ function sizeAt(bytes: Buffer, at: number): number {
 }
 
 export class LogReader {
-  readonly #buffers: ReadBuffers;
+  readonly #buffers: BufferPool;
   readonly #indexIntervalBytes: number;
   #nextRead: { segment: Segment; offset: Offset; position: number } | undefined;
 
-  constructor(buffers: ReadBuffers, indexIntervalBytes: number) {
+  constructor(buffers: BufferPool, indexIntervalBytes: number) {
     this.#buffers = buffers;
     this.#indexIntervalBytes = indexIntervalBytes;
   }
@@ -70,39 +70,38 @@ export class LogReader {
       hint?.segment === segment && hint.offset === offset ? hint.position : segment.positionBefore(offset);
     const wanted = Math.max(limits.maxBytes + this.#indexIntervalBytes, MIN_READ_BYTES);
     for (;;) {
-      const lent = this.#load(segment, position, wanted, nowMs);
-      const { at, found } = skipTo(lent.bytes, offset);
-      if (found) return this.#take(segment, lent, { at, position }, limits, nowMs);
-      lent.release();
+      const bytes = this.#load(segment, position, wanted, nowMs);
+      const { at, found } = skipTo(bytes, offset);
+      if (found) return this.#take(segment, bytes, { at, position }, limits, nowMs);
+      this.#buffers.giveBack(bytes);
       if (at === 0) throw this.#misplaced(segment, offset, position);
       position += at;
     }
   }
 
-  #load(segment: Segment, position: number, wanted: number, nowMs: number): LentBuffer {
-    const length = Math.min(wanted, segment.sizeBytes - position);
-    const lent = this.#buffers.lend(Math.max(0, length));
-    const count = segment.read(lent.bytes, Math.max(0, length), position, nowMs);
-    return { bytes: lent.bytes.subarray(0, count), release: lent.release };
+  #load(segment: Segment, position: number, wanted: number, nowMs: number): Buffer {
+    const length = Math.max(0, Math.min(wanted, segment.sizeBytes - position));
+    const bytes = this.#buffers.lend(length);
+    return bytes.subarray(0, segment.read(bytes, length, position, nowMs));
   }
 
   #take(
     segment: Segment,
-    lent: LentBuffer,
+    loaded: Buffer,
     { at, position }: { at: number; position: number },
     limits: ReadLimits,
     nowMs: number,
   ): ReadBatches | undefined {
-    let { bytes, release } = lent;
+    let bytes = loaded;
     let start = at;
     const firstBytes = sizeAt(bytes, start);
     if (firstBytes > limits.maxBytes && !limits.minOneBatch) {
-      release();
+      this.#buffers.giveBack(bytes);
       return undefined;
     }
     if (start + firstBytes > bytes.length) {
-      release();
-      ({ bytes, release } = this.#load(segment, position + at, firstBytes, nowMs));
+      this.#buffers.giveBack(bytes);
+      bytes = this.#load(segment, position + at, firstBytes, nowMs);
       start = 0;
     }
     let end = start;
@@ -115,7 +114,7 @@ export class LogReader {
       end += size;
     }
     this.#nextRead = { segment, offset: next, position: position + at + (end - start) };
-    return { bytes: bytes.subarray(start, end), release };
+    return { bytes: bytes.subarray(start, end), release: () => this.#buffers.giveBack(bytes) };
   }
 
   #misplaced(segment: Segment, offset: Offset, position: number): KafkaError {
@@ -136,11 +135,11 @@ export class LogReader {
 
   #recordSince(segment: Segment, batch: ScannedBatch, timestampMs: number, nowMs: number): TimedOffset {
     const { sizeBytes } = batch.header;
-    const lent = this.#load(segment, batch.position, sizeBytes, nowMs);
+    const bytes = this.#load(segment, batch.position, sizeBytes, nowMs);
     const { leaderEpoch } = batch.header;
     try {
-      const header = readBatchHeader(lent.bytes, 0);
-      for (const record of recordsOf(lent.bytes, 0, header)) {
+      const header = readBatchHeader(bytes, 0);
+      for (const record of recordsOf(bytes, 0, header)) {
         if (countedTimestamp(record.timestampMs) >= timestampMs) {
           return { offset: record.offset, timestampMs: countedTimestamp(record.timestampMs), leaderEpoch };
         }
@@ -148,7 +147,7 @@ export class LogReader {
     } catch {
       // The records are the producer's bytes and may be no records at all; the batch is then found as a whole.
     } finally {
-      lent.release();
+      this.#buffers.giveBack(bytes);
     }
     const { baseOffset, maxTimestamp } = batch.header;
     return { offset: baseOffset, timestampMs: countedTimestamp(maxTimestamp), leaderEpoch };

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { fdatasync as fdatasyncCallback } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import type { BufferPool } from '../protocol/buffer-pool.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import { type BatchHeader, stampBatch } from '../protocol/record-batch.ts';
 import { type Offset, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
@@ -17,7 +18,6 @@ import type { LogConfig } from './log-config.ts';
 import { LogReader, type ReadBatches, type TimedOffset } from './log-reader.ts';
 import { writeSnapshot } from './producer-snapshots.ts';
 import { ProducerState } from './producer-state.ts';
-import type { ReadBuffers } from './read-buffers.ts';
 import type { RecoveredLog } from './recovery.ts';
 import { type PlacedBatch, Segment } from './segment.ts';
 
@@ -26,7 +26,7 @@ const fdatasync = promisify(fdatasyncCallback);
 /** What the logs of a broker share. */
 export interface LogEnvironment {
   now: () => number;
-  buffers: ReadBuffers;
+  buffers: BufferPool;
   /** Has `write` called at the end of the tick. */
   scheduleWrite(log: Log): void;
   /** Told after each roll, so that a disk budget is looked at soon. */

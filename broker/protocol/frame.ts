@@ -12,18 +12,22 @@ const API_VERSIONS_KEY = 18;
 
 /**
  * Cuts the chunks of one connection into frames (without their length). A frame inside one chunk is a view of it; one
- * that spans chunks is gathered in a buffer of its own. A length below 0 or above `limitBytes` throws WireError.
+ * that spans chunks is gathered in a buffer got from `allocate`, at its start. A length below 0 or above `limitBytes`
+ * throws WireError.
  */
 export class FrameSplitter {
   readonly #limitBytes: number;
+  readonly #allocate: (bytes: number) => Buffer;
   readonly #length = Buffer.alloc(LENGTH_BYTES);
   #lengthBytes = 0;
   #frame: Buffer | undefined;
   #frameBytes = 0;
   #filled = 0;
 
-  constructor(limitBytes: number) {
+  /** `allocate` gives a buffer of at least that many bytes, contents arbitrary. */
+  constructor(limitBytes: number, allocate: (bytes: number) => Buffer = Buffer.allocUnsafeSlow) {
     this.#limitBytes = limitBytes;
+    this.#allocate = allocate;
   }
 
   /** Takes the next chunk; returns the frames that it completes, in order. */
@@ -55,7 +59,7 @@ export class FrameSplitter {
       frames.push(chunk.subarray(at, at + size));
       return at + size;
     }
-    this.#frame = Buffer.allocUnsafeSlow(Math.min(size, FIRST_ALLOCATION_BYTES));
+    this.#frame = this.#allocate(Math.min(size, FIRST_ALLOCATION_BYTES));
     this.#frameBytes = size;
     this.#filled = 0;
     return at;
@@ -66,14 +70,14 @@ export class FrameSplitter {
     let target = frame;
     if (this.#filled + end - at > frame.length) {
       const needed = Math.max(2 * frame.length, this.#filled + end - at);
-      target = Buffer.allocUnsafeSlow(Math.min(needed, this.#frameBytes));
+      target = this.#allocate(Math.min(needed, this.#frameBytes));
       frame.copy(target, 0, 0, this.#filled);
       this.#frame = target;
     }
     chunk.copy(target, this.#filled, at, end);
     this.#filled += end - at;
     if (this.#filled === this.#frameBytes) {
-      frames.push(target);
+      frames.push(target.subarray(0, this.#frameBytes));
       this.#frame = undefined;
     }
     return end;

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import type { BrokerContext } from '../handlers/handler.ts';
 import { fetch } from '../protocol/apis/fetch.ts';
+import type { BufferPool } from '../protocol/buffer-pool.ts';
 import { FrameSplitter } from '../protocol/frame.ts';
 import { WireError } from '../protocol/wire.ts';
 import { apiKeyOf, dispatch, type Reply } from './dispatch.ts';
@@ -29,6 +30,7 @@ interface Slot {
 export class Connection {
   readonly #socket: Socket;
   readonly #broker: BrokerContext;
+  readonly #frameBuffers: BufferPool;
   readonly #splitter: FrameSplitter;
   readonly #closing = new AbortController();
   readonly #name: string;
@@ -41,10 +43,13 @@ export class Connection {
   #isCorked = false;
   #isDraining = false;
 
-  constructor(socket: Socket, broker: BrokerContext) {
+  /** `frameBuffers` may be shared by connections. */
+  constructor(socket: Socket, broker: BrokerContext, frameBuffers: BufferPool) {
     this.#socket = socket;
     this.#broker = broker;
-    this.#splitter = new FrameSplitter(broker.settings.maxRequestBytes);
+    this.#frameBuffers = frameBuffers;
+    const allocate = (bytes: number) => frameBuffers.lend(bytes);
+    this.#splitter = new FrameSplitter(broker.settings.maxRequestBytes, allocate);
     this.#name = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#localAddress = socket.localAddress ?? broker.settings.host;
     socket.setNoDelay(true);
@@ -133,6 +138,8 @@ export class Connection {
       }
       this.#disconnect((error as Error).message);
     }
+    // Nothing refers to the request any more: what it appended is written, and no answer holds views of it.
+    this.#frameBuffers.giveBack(frame);
     slot.isDone = true;
     this.#sendReady();
   }

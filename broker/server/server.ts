@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { BrokerContext } from '../handlers/handler.ts';
+import { BufferPool } from '../protocol/buffer-pool.ts';
 import { Connection } from './connection.ts';
 
 /** Connections that have not taken their last replies after this are closed all the same. */
@@ -28,8 +29,9 @@ export class Server {
   readonly #connections = new Set<Connection>();
 
   private constructor(broker: BrokerContext) {
+    const frameBuffers = new BufferPool();
     this.#server = net.createServer((socket) => {
-      const connection = new Connection(socket, broker);
+      const connection = new Connection(socket, broker, frameBuffers);
       this.#connections.add(connection);
       socket.on('close', () => this.#connections.delete(connection));
     });

@@ -3,17 +3,19 @@
  * and sorts the accepted ones by hour into the spool, the refused ones into the quarantine. Nothing is dropped: every
  * record read is accepted, refused or (a tombstone, where told) filtered, and counted as exactly one of them.
  */
-import { batchesOf, eachRecord } from '../broker/protocol/record-batch.ts';
+import { KafkaError } from '../broker/protocol/errors.ts';
+import { type BatchHeader, batchesOf, eachRecord, headersOf } from '../broker/protocol/record-batch.ts';
 import type { OffsetRange } from '../broker/topic-partition.ts';
 import type { EventSchema } from '../schemas/event-schema.ts';
 import { compileGuard, type EventBounds, type Guard } from '../schemas/guard.ts';
 import { compileJudge, type Judge, type Verdict } from '../schemas/judge.ts';
 import type { Reason } from '../schemas/reasons.ts';
+import { RowSlots } from '../schemas/row-slots.ts';
 import { FileFacts } from './file-facts.ts';
 import { type HourIndex, hourOfUs } from './hour.ts';
 import { quarantineLine, type RefusedRecord } from './quarantine.ts';
 import type { Spool } from './spool.ts';
-import { type Slice, writeRow } from './spool-row.ts';
+import { type RowMeta, type Slice, writeRow } from './spool-row.ts';
 
 /** The last batch that was read, as the chain remembers it. */
 export interface LastBatch {
@@ -39,15 +41,29 @@ const US_PER_MS = 1_000;
 
 const isTimestamp = (ms: number) => ms >= 0 && ms <= MAX_TIMESTAMP_MS;
 
+const EMPTY: Slice = { buffer: Buffer.alloc(0), start: 0, end: 0 };
+
+/** The only column of a raw table: the message as it came. */
+export const RAW_COLUMNS = [{ name: '_value', type: 'string', required: true }] as const;
+
 export class EventSorter {
   readonly #options: SorterOptions;
+  readonly #slots: RowSlots;
   readonly #guard: Guard | undefined;
   readonly #judge: Judge | undefined;
   readonly #rows: Spool;
   readonly #refused: Spool;
-  readonly #key: Slice = { buffer: Buffer.alloc(0), start: 0, end: 0 };
-  readonly #value: Slice = { buffer: Buffer.alloc(0), start: 0, end: 0 };
-  readonly #headers: Slice = { buffer: Buffer.alloc(0), start: 0, end: 0 };
+  readonly #value: Slice = { ...EMPTY };
+  readonly #row: RowMeta = {
+    offset: 0,
+    timestampMs: 0,
+    timeUs: 0,
+    key: { ...EMPTY },
+    value: EMPTY,
+    extra: null,
+    headers: { ...EMPTY },
+    headerCount: 0,
+  };
   /** Facts of the refused records by hour, since the last `clear`. */
   readonly refused = new Map<HourIndex, FileFacts>();
   /** Over the whole task. */
@@ -60,21 +76,39 @@ export class EventSorter {
     this.#options = options;
     this.#rows = rows;
     this.#refused = refused;
-    if (options.schema !== undefined) {
-      this.#guard = compileGuard(options.schema, options.bounds);
-      this.#judge = compileJudge(options.schema, options.bounds);
-    }
+    this.#slots = new RowSlots({ columns: options.schema?.columns ?? RAW_COLUMNS });
+    if (options.schema === undefined) return;
+    this.#guard = compileGuard(options.schema, options.bounds, this.#slots);
+    this.#judge = compileJudge(options.schema, options.bounds);
   }
 
   /** Sorts whole record batches; control and aborted batches must have been taken out. */
   add(batches: Buffer): void {
+    const { from, until } = this.#options.range;
     for (const { at, header } of batchesOf(batches)) {
-      const { from, until } = this.#options.range;
       if (header.lastOffset < from || header.baseOffset >= until) continue;
-      eachRecord(batches, at, header, this.#take);
+      this.#row.offset = header.baseOffset - 1;
+      try {
+        eachRecord(batches, at, header, this.#take);
+      } catch (error) {
+        if (!(error instanceof KafkaError)) throw error;
+        this.#refuseRest(batches.subarray(at, at + header.sizeBytes), header);
+      }
       this.last = { baseOffset: header.baseOffset, crc: header.crc };
       this.leaderEpoch = header.leaderEpoch;
     }
+  }
+
+  /** A batch whose checksum is right but whose inside is not: its producer made it so. What can't be read is kept as one refused record, the whole batch as its value. */
+  #refuseRest(batch: Buffer, { baseOffset, maxTimestamp }: BatchHeader): void {
+    const offset = Math.max(this.#row.offset + 1, baseOffset, this.#options.range.from);
+    if (offset >= this.#options.range.until) return;
+    this.read++;
+    this.#row.offset = offset;
+    this.#row.timestampMs = maxTimestamp;
+    point(this.#row.key, batch, -1, -1);
+    point(this.#value, batch, 0, batch.length);
+    this.#refuse('corrupt batch', null);
   }
 
   readonly #take = (
@@ -90,83 +124,67 @@ export class EventSorter {
     payload: Buffer,
   ): void => {
     const { from, until } = this.#options.range;
+    const row = this.#row;
+    row.offset = offset;
     if (offset < from || offset >= until) return;
     this.read++;
-    point(this.#key, payload, keyStart, keyEnd);
+    row.timestampMs = timestampMs;
+    row.headerCount = headerCount;
+    point(row.key, payload, keyStart, keyEnd);
+    point(row.headers, payload, headersStart, headersEnd);
     point(this.#value, payload, valueStart, valueEnd);
-    point(this.#headers, payload, headersStart, headersEnd);
+    const isAskable = valueStart >= 0 && (timestampMs === NO_TIMESTAMP || isTimestamp(timestampMs));
     const timeUs =
-      valueStart >= 0 &&
-      this.#guard !== undefined &&
-      (timestampMs === NO_TIMESTAMP || isTimestamp(timestampMs))
-        ? this.#guard(payload, valueStart, valueEnd)
-        : Number.NaN;
-    if (Number.isNaN(timeUs)) this.#decide(offset, timestampMs, headerCount);
-    else this.#accept(offset, timestampMs, timeUs, this.#value, null, headerCount);
+      isAskable && this.#guard !== undefined ? this.#guard(payload, valueStart, valueEnd) : Number.NaN;
+    if (headerCount > 0 && !areReadable(row.headers, headerCount)) this.#refuse('headers', null);
+    else if (Number.isNaN(timeUs)) this.#decide(isAskable);
+    else this.#accept(timeUs, this.#value, null);
   };
 
   /** The slow lane: whatever the guard did not prove. */
-  #decide(offset: number, timestampMs: number, headerCount: number): void {
-    const verdict = this.#verdict(timestampMs);
-    if (verdict === 'filtered') {
-      this.filtered++;
-    } else if (verdict.ok) {
-      const { json, extra, timeUs } = verdict;
-      const value = json === undefined ? this.#value : { buffer: json, start: 0, end: json.length };
-      this.#accept(
-        offset,
-        timestampMs,
-        timeUs,
-        value,
-        extra === null ? null : Buffer.from(extra),
-        headerCount,
-      );
+  #decide(isAskable: boolean): void {
+    const { start, end, buffer } = this.#value;
+    if (start < 0) {
+      if (this.#options.tombstones === 'skip') this.filtered++;
+      else this.#refuse('tombstone', null);
+    } else if (!isAskable) {
+      this.#refuse('timestamp', null);
+    } else if (this.#judge !== undefined) {
+      this.#settle(this.#judge(buffer.subarray(start, end)));
+    } else if (this.#row.timestampMs === NO_TIMESTAMP) {
+      this.#refuse('no time', null);
     } else {
-      this.#refuse(offset, timestampMs, verdict.reason, verdict.field);
+      this.#slots.setWhole(end - start);
+      this.#accept(this.#row.timestampMs * US_PER_MS, this.#value, null);
     }
   }
 
-  #verdict(timestampMs: number): Verdict | 'filtered' {
-    if (this.#value.start < 0)
-      return this.#options.tombstones === 'skip'
-        ? 'filtered'
-        : { ok: false, reason: 'tombstone', field: null };
-    if (timestampMs !== NO_TIMESTAMP && !isTimestamp(timestampMs))
-      return { ok: false, reason: 'timestamp', field: null };
-    if (this.#judge !== undefined)
-      return this.#judge(this.#value.buffer.subarray(this.#value.start, this.#value.end));
-    if (timestampMs === NO_TIMESTAMP) return { ok: false, reason: 'no time', field: null };
-    return { ok: true, timeUs: timestampMs * US_PER_MS, json: undefined, extra: null };
+  #settle(verdict: Verdict): void {
+    if (!verdict.ok) {
+      this.#refuse(verdict.reason, verdict.field);
+      return;
+    }
+    const { start, end, buffer } = this.#value;
+    const { json, extra, timeUs } = verdict;
+    this.#slots.fillFromJson((json ?? buffer.subarray(start, end)).toString('utf8'));
+    this.#accept(timeUs, EMPTY, extra === null ? null : Buffer.from(extra));
   }
 
-  #accept(
-    offset: number,
-    timestampMs: number,
-    timeUs: number,
-    value: Slice,
-    extra: Buffer | null,
-    headerCount: number,
-  ): void {
-    writeRow(
-      this.#rows,
-      hourOfUs(timeUs),
-      offset,
-      timestampMs,
-      timeUs,
-      this.#key,
-      value,
-      extra,
-      this.#headers,
-      headerCount,
-    );
+  /** Spools the row whose columns lie in the slots; `heap` is what their ranges point into. */
+  #accept(timeUs: number, heap: Slice, extra: Buffer | null): void {
+    this.#row.timeUs = timeUs;
+    this.#row.value = heap;
+    this.#row.extra = extra;
+    writeRow(this.#rows, hourOfUs(timeUs), this.#row, this.#slots);
   }
 
-  #refuse(offset: number, timestampMs: number, reason: Reason, field: string | null): void {
+  #refuse(reason: Reason, field: string | null): void {
+    const { offset, timestampMs, key } = this.#row;
     const record: RefusedRecord = {
       partition: this.#options.partition,
       offset,
       timestampMs: isTimestamp(timestampMs) ? timestampMs : undefined,
-      key: view(this.#key),
+      key: view(key),
       value: view(this.#value),
       reason,
       field,
@@ -179,6 +197,16 @@ export class EventSorter {
     let facts = this.refused.get(hour);
     if (facts === undefined) this.refused.set(hour, (facts = new FileFacts(this.#options.partition)));
     facts.add(offset, timeUs ?? 0);
+  }
+}
+
+function areReadable({ buffer, start, end }: Slice, count: number): boolean {
+  try {
+    headersOf(buffer, start, count, end);
+    return true;
+  } catch (error) {
+    if (error instanceof KafkaError) return false;
+    throw error;
   }
 }
 

@@ -9,33 +9,48 @@
 import {
   BIGINT,
   BLOB,
+  BOOLEAN,
+  DOUBLE,
   type DuckDBConnection,
   DuckDBInstance,
   DuckDBTableFunction,
+  type DuckDBType,
+  INTEGER,
   LIST,
   STRUCT,
   TIMESTAMPTZ,
   VARCHAR,
 } from '@duckdb/node-api';
-import { RowVectors, VECTOR_ROWS } from './row-vectors.ts';
-import type { RowCursor } from './spool-row.ts';
-
-/** A schema's columns as DuckDB types, in file order; `undefined` for a raw table. */
-export type ParquetColumns = readonly { name: string; type: string; required: boolean }[] | undefined;
+import type { ColumnType } from '../schemas/column-types.ts';
+import type { Column } from '../schemas/event-schema.ts';
+import { FIXED_COLUMNS, RowVectors, VECTOR_ROWS } from './row-vectors.ts';
+import type { RowReader } from './spool-row.ts';
 
 /** Gives rows until there are no more; may throw to stop the writing. */
-export type RowSource = () => RowCursor | undefined;
+export type RowSource = () => RowReader | undefined;
 
 export interface ParquetTarget {
   /** Local path that must not exist. */
   path: string;
   partition: number;
-  columns: ParquetColumns;
+  /** The columns after the record's own, in file order. */
+  columns: readonly Column[];
+  /** Whether a string column holds any bytes, not only UTF-8 text: a raw table's. */
+  isBinary: boolean;
   compression: 'snappy' | 'zstd' | 'uncompressed';
   rowGroupRows: number;
   /** Pairs for the footer. */
   metadata: Record<string, string>;
 }
+
+const DUCKDB_TYPES: Record<ColumnType, DuckDBType> = {
+  string: VARCHAR,
+  timestamp: TIMESTAMPTZ,
+  int32: INTEGER,
+  int64: BIGINT,
+  number: DOUBLE,
+  boolean: BOOLEAN,
+};
 
 /** What was written; `bytes` is the file's length. */
 export interface WrittenParquet {
@@ -43,117 +58,129 @@ export interface WrittenParquet {
   bytes: number;
 }
 
-const FUNCTION_NAME = 'spool';
 const sqlString = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const sqlName = (name: string) => `"${name.replaceAll('"', '""')}"`;
+
+/** The table function of one list of columns: its rows come from whatever source is set. */
+interface SpoolFunction {
+  name: string;
+  source: RowSource;
+  failure: unknown;
+}
 
 export class ParquetWriter implements AsyncDisposable {
   readonly #instance: DuckDBInstance;
-  readonly #connections = new Map<'VARCHAR' | 'BLOB', DuckDBConnection>();
-  readonly #vectors = new RowVectors();
-  #source: RowSource = () => undefined;
-  #failure: unknown;
+  readonly #connection: DuckDBConnection;
+  readonly #functions = new Map<string, SpoolFunction>();
 
-  private constructor(instance: DuckDBInstance) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
     this.#instance = instance;
+    this.#connection = connection;
   }
 
   /** Opens the engine: at most `memoryLimitBytes` of buffers, spilling to `tempDirectory`. */
   static async open(options: { memoryLimitBytes: number; tempDirectory: string }): Promise<ParquetWriter> {
-    return new ParquetWriter(
-      await DuckDBInstance.create(':memory:', {
-        threads: '1',
-        memory_limit: `${Math.floor(options.memoryLimitBytes / 1024 / 1024)}MiB`,
-        temp_directory: options.tempDirectory,
-        preserve_insertion_order: 'true',
-        autoload_known_extensions: 'false',
-        autoinstall_known_extensions: 'false',
-      }),
-    );
+    const instance = await DuckDBInstance.create(':memory:', {
+      threads: '1',
+      memory_limit: `${Math.floor(options.memoryLimitBytes / 1024 / 1024)}MiB`,
+      temp_directory: options.tempDirectory,
+      autoload_known_extensions: 'false',
+      autoinstall_known_extensions: 'false',
+    });
+    const connection = await instance.connect();
+    await connection.run("SET TimeZone = 'UTC'");
+    return new ParquetWriter(instance, connection);
   }
 
   /** Writes all rows of the source to a new file and proves that DuckDB took every one. Rejects with the source's own error if it throws. */
   async write(source: RowSource, target: ParquetTarget): Promise<WrittenParquet> {
-    const connection = await this.#connection(target.columns === undefined ? 'BLOB' : 'VARCHAR');
+    const spool = this.#functionFor(target);
     let given = 0;
-    this.#failure = undefined;
-    this.#source = () => {
+    spool.failure = undefined;
+    spool.source = () => {
       const row = source();
       if (row !== undefined) given++;
       return row;
     };
     try {
-      const reader = await connection.runAndReadAll(copyStatement(target));
+      const reader = await this.#connection.runAndReadAll(copyStatement(spool.name, target));
       const stats = reader.getRowObjectsJson()[0];
       if (stats === undefined) throw new Error(`DuckDB wrote ${target.path} but returned no statistics`);
       return checkWritten(target, given, stats);
     } catch (error) {
-      throw this.#failure ?? error;
+      throw spool.failure ?? error;
     } finally {
-      this.#source = () => undefined;
+      spool.source = () => undefined;
     }
   }
 
-  /** One connection per type of the value column, each with its own registered table function. */
-  async #connection(valueType: 'VARCHAR' | 'BLOB'): Promise<DuckDBConnection> {
-    const existing = this.#connections.get(valueType);
+  /** The table function for these columns, registered at their first use: one per schema, not one per file. */
+  #functionFor({ columns, isBinary }: ParquetTarget): SpoolFunction {
+    const key = JSON.stringify([isBinary, columns]);
+    const existing = this.#functions.get(key);
     if (existing) return existing;
-    const connection = await this.#instance.connect();
-    await connection.run("SET TimeZone = 'UTC'");
-    connection.registerTableFunction(this.#tableFunction(valueType));
-    this.#connections.set(valueType, connection);
-    return connection;
-  }
-
-  #tableFunction(valueType: 'VARCHAR' | 'BLOB'): DuckDBTableFunction {
-    return DuckDBTableFunction.create({
-      name: `${FUNCTION_NAME}_${valueType.toLowerCase()}`,
-      bindFunction: (bind) => {
-        bind.addResultColumn('o', BIGINT);
-        bind.addResultColumn('t', TIMESTAMPTZ);
-        bind.addResultColumn('k', BLOB);
-        bind.addResultColumn('h', LIST(STRUCT({ key: VARCHAR, value: BLOB })));
-        bind.addResultColumn('x', VARCHAR);
-        bind.addResultColumn('j', valueType === 'BLOB' ? BLOB : VARCHAR);
-      },
-      initFunction: () => {},
-      mainFunction: (_info, chunk) => {
-        try {
-          chunk.rowCount = VECTOR_ROWS;
-          this.#vectors.begin(chunk.chunk);
-          for (let row: RowCursor | undefined; this.#vectors.rows < VECTOR_ROWS && (row = this.#source()); )
-            this.#vectors.add(row);
-          this.#vectors.finish();
-          chunk.rowCount = this.#vectors.rows;
-        } catch (error) {
-          this.#failure = error;
-          throw error;
-        }
-      },
-    });
+    const spool: SpoolFunction = {
+      name: `spool_${this.#functions.size}`,
+      source: () => undefined,
+      failure: undefined,
+    };
+    this.#functions.set(key, spool);
+    this.#connection.registerTableFunction(tableFunction(spool, columns, isBinary));
+    return spool;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const connection of this.#connections.values()) connection.closeSync();
+    this.#connection.closeSync();
     this.#instance.closeSync();
   }
 }
 
-function copyStatement({
-  path,
-  partition,
-  columns,
-  compression,
-  rowGroupRows,
-  metadata,
-}: ParquetTarget): string {
-  const value =
-    columns === undefined
-      ? 'j AS _value'
-      : `unnest(from_json(j, ${sqlString(JSON.stringify(Object.fromEntries(columns.map((c) => [c.name, c.type]))))}))`;
+function tableFunction(
+  spool: SpoolFunction,
+  columns: readonly Column[],
+  isBinary: boolean,
+): DuckDBTableFunction {
+  const vectors = new RowVectors(columns.map(({ type }) => type));
+  const fixed = {
+    offset: BIGINT,
+    timestamp: TIMESTAMPTZ,
+    key: BLOB,
+    headers: LIST(STRUCT({ key: VARCHAR, value: BLOB })),
+    extra: VARCHAR,
+  };
+  return DuckDBTableFunction.create({
+    name: spool.name,
+    bindFunction: (bind) => {
+      for (const name of FIXED_COLUMNS) bind.addResultColumn(name, fixed[name]);
+      for (const [i, { type }] of columns.entries())
+        bind.addResultColumn(`c${i}`, isBinary && type === 'string' ? BLOB : DUCKDB_TYPES[type]);
+      bind.addResultColumn('heap', BLOB);
+    },
+    initFunction: () => {},
+    mainFunction: (_info, chunk) => {
+      try {
+        chunk.rowCount = VECTOR_ROWS;
+        vectors.begin(chunk.chunk);
+        for (let row: RowReader | undefined; vectors.rows < VECTOR_ROWS && (row = spool.source()); )
+          vectors.add(row);
+        vectors.finish();
+        chunk.rowCount = vectors.rows;
+      } catch (error) {
+        spool.failure = error;
+        throw error;
+      }
+    },
+  });
+}
+
+function copyStatement(functionName: string, target: ParquetTarget): string {
+  const { path, partition, columns, compression, rowGroupRows, metadata } = target;
+  const values = columns.map(({ name }, i) => `c${i} AS ${sqlName(name)}`);
   const pairs = Object.entries(metadata).map(([name, text]) => `${sqlString(name)}: ${sqlString(text)}`);
   return `COPY (
-    SELECT CAST(${partition} AS INTEGER) AS _partition, o AS _offset, t AS _timestamp, k AS _key, h AS _headers, x AS _extra, ${value}
-    FROM ${FUNCTION_NAME}_${columns === undefined ? 'blob' : 'varchar'}()
+    SELECT CAST(${partition} AS INTEGER) AS _partition, "offset" AS _offset, "timestamp" AS _timestamp, "key" AS _key,
+      headers AS _headers, extra AS _extra, ${values.join(', ')}
+    FROM ${functionName}()
   ) TO ${sqlString(path)} (FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${rowGroupRows}, USE_TMP_FILE false,
     KV_METADATA {${pairs.join(', ')}}, RETURN_STATS)`;
 }
@@ -168,8 +195,8 @@ function checkWritten(
   if (rows !== given)
     throw new Error(`${path} holds ${rows} rows, ${given} were accepted: a bug, nothing was committed`);
   const nulls = nullCounts(stats['column_statistics']);
-  for (const { name, required } of columns ?? []) {
-    const count = nulls.get(`"${name.replaceAll('"', '""')}"`);
+  for (const { name, required } of columns) {
+    const count = nulls.get(sqlName(name));
     if (required && rows > 0 && count !== 0)
       throw new Error(
         `${path} has ${count ?? 'unknown'} nulls in the required column ${name}: a bug, nothing was committed`,

@@ -1,96 +1,220 @@
 /**
  * Fills the column vectors of one DuckDB chunk from spooled rows. It goes to the bindings below node-api, because the
- * vectors there take raw bytes: no JavaScript string is made of a key or a message, and 2,048 offsets are one copy.
+ * vectors there take raw memory: no JavaScript string is made of any value, and no value is copied one by one.
+ *
+ * Strings are handed over as DuckDB's own `duckdb_string_t` (duckdb.h: length, then up to 12 bytes in place, or 4 bytes
+ * and a pointer). The bytes pointed at must be DuckDB's, so each spool block is given once, whole, as a value of the last
+ * column, which no query selects; DuckDB copies it into the chunk's memory, and its address is read back from there.
+ * All vectors of a chunk live and die together. A test compares the result with `from_json` over many kinds of values.
  */
 import duckdb from '@duckdb/node-bindings';
 import { headersOf } from '../broker/protocol/record-batch.ts';
-import type { RowCursor } from './spool-row.ts';
+import type { ColumnType } from '../schemas/column-types.ts';
+import { columnsWord, DOUBLE, type RowReader, WORD } from './spool-row.ts';
 
 /** Rows of one DuckDB vector. */
 export const VECTOR_ROWS = 2_048;
-const BITS_PER_WORD = 64;
+const STRING_BYTES = 16;
+const INLINE_BYTES = 12;
+const TWO_32 = 0x1_0000_0000;
 /** A Kafka record without a timestamp has -1. */
 const NO_TIMESTAMP = -1;
 
-/** Which rows of a nullable column are there: one bit a row, as DuckDB's validity masks are. */
-class Validity {
-  readonly words = new BigUint64Array(VECTOR_ROWS / BITS_PER_WORD);
-  readonly #bytes = new Uint8Array(this.words.buffer);
+/** The columns of the spool's table function before those of the schema; after them comes the heap. */
+export const FIXED_COLUMNS = ['offset', 'timestamp', 'key', 'headers', 'extra'] as const;
+
+/** Bytes of one value in a vector, by column type. */
+const WIDTHS: Record<ColumnType, number> = {
+  string: STRING_BYTES,
+  timestamp: 8,
+  int64: 8,
+  number: 8,
+  int32: 4,
+  boolean: 1,
+};
+
+/** The values of one column for one chunk, with the bits that say which are there. */
+class ColumnBuffer {
+  readonly #width: number;
+  readonly words: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #validity = new BigUint64Array(VECTOR_ROWS / 64);
+  readonly #validityBytes = new Uint8Array(this.#validity.buffer);
   #someNull = false;
 
+  constructor(width: number) {
+    this.#width = width;
+    this.words = new Int32Array((VECTOR_ROWS * Math.max(width, 4)) / 4);
+    this.#bytes = new Uint8Array(this.words.buffer);
+  }
+
   reset(): void {
-    this.#bytes.fill(0xff);
+    if (this.#someNull) this.#validityBytes.fill(0xff);
     this.#someNull = false;
   }
+
   setNull(row: number): void {
-    this.#bytes[row >> 3]! &= ~(1 << (row & 7));
+    if (!this.#someNull) this.#validityBytes.fill(0xff);
     this.#someNull = true;
+    this.#validityBytes[row >> 3]! &= ~(1 << (row & 7));
+    if (this.#width === STRING_BYTES) this.words.fill(0, 4 * row, 4 * row + 4);
   }
-  copyTo(vector: duckdb.Vector): void {
+
+  setWords(row: number, low: number, high: number): void {
+    this.words[2 * row] = low;
+    this.words[2 * row + 1] = high;
+  }
+
+  setByte(row: number, value: number): void {
+    this.#bytes[row] = value;
+  }
+
+  /** Writes a `duckdb_string_t` for `block[start, start + length)`, whose copy lies at `address` + `start`. */
+  setString(
+    row: number,
+    block: Buffer,
+    start: number,
+    length: number,
+    address: { low: number; high: number },
+  ): void {
+    const { words } = this;
+    const at = 4 * row;
+    words[at] = length;
+    if (length > INLINE_BYTES) {
+      words[at + 1] =
+        block[start]! | (block[start + 1]! << 8) | (block[start + 2]! << 16) | (block[start + 3]! << 24);
+      const low = address.low + start;
+      words[at + 2] = low;
+      words[at + 3] = low >= TWO_32 ? address.high + 1 : address.high;
+      return;
+    }
+    words[at + 1] = 0;
+    words[at + 2] = 0;
+    words[at + 3] = 0;
+    for (let i = 0, to = STRING_BYTES * row + 4; i < length; i++) this.#bytes[to + i] = block[start + i]!;
+  }
+
+  copyTo(vector: duckdb.Vector, rows: number): void {
+    duckdb.copy_data_to_vector(vector, 0, this.words.buffer as ArrayBuffer, 0, rows * this.#width);
     if (!this.#someNull) return;
     duckdb.vector_ensure_validity_writable(vector);
-    duckdb.copy_data_to_vector_validity(vector, 0, this.words.buffer, 0, this.words.byteLength);
+    duckdb.copy_data_to_vector_validity(vector, 0, this.#validity.buffer, 0, this.#validity.byteLength);
   }
 }
 
-/** The columns of the spool's table function, in order. */
-export const SPOOL_COLUMN = { offset: 0, timestamp: 1, key: 2, headers: 3, extra: 4, value: 5 } as const;
-
-/** Takes rows until a vector is full; `finish` hands them to DuckDB. One instance serves a whole task. */
+/** Takes rows until a vector is full; `finish` hands them to DuckDB. One instance serves one list of columns. */
 export class RowVectors {
-  readonly #offsets = new BigInt64Array(VECTOR_ROWS);
-  readonly #timestamps = new BigInt64Array(VECTOR_ROWS);
-  readonly #timestampThere = new Validity();
-  readonly #keyThere = new Validity();
-  readonly #extraThere = new Validity();
-  readonly #headersThere = new Validity();
-  readonly #headerEntries = new BigUint64Array(2 * VECTOR_ROWS);
+  readonly #types: readonly ColumnType[];
+  readonly #columns: readonly ColumnBuffer[];
+  readonly #offsets = new ColumnBuffer(8);
+  readonly #timestamps = new ColumnBuffer(8);
+  readonly #keys = new ColumnBuffer(STRING_BYTES);
+  readonly #extras = new ColumnBuffer(STRING_BYTES);
+  readonly #headerLists = new ColumnBuffer(STRING_BYTES);
   #headers: { key: string; value: Buffer | null }[] = [];
   #vectors: duckdb.Vector[] = [];
+  readonly #address = { low: 0, high: 0 };
+  #blockNumber = 0;
+  #blocks = 0;
   rows = 0;
 
+  constructor(types: readonly ColumnType[]) {
+    this.#types = types;
+    this.#columns = types.map((type) => new ColumnBuffer(WIDTHS[type]));
+  }
+
   begin(chunk: duckdb.DataChunk): void {
-    this.#vectors = Object.values(SPOOL_COLUMN).map((column) => duckdb.data_chunk_get_vector(chunk, column));
-    for (const validity of [this.#timestampThere, this.#keyThere, this.#extraThere, this.#headersThere])
-      validity.reset();
+    const count = FIXED_COLUMNS.length + this.#columns.length + 1;
+    this.#vectors = Array.from({ length: count }, (_, i) => duckdb.data_chunk_get_vector(chunk, i));
+    for (const column of [this.#timestamps, this.#keys, this.#extras, this.#headerLists, ...this.#columns])
+      column.reset();
     this.#headers = [];
+    this.#blockNumber = 0;
+    this.#blocks = 0;
     this.rows = 0;
   }
 
-  add(row: RowCursor): void {
-    const at = this.rows++;
-    this.#offsets[at] = BigInt(row.offset);
-    if (row.timestampMs === NO_TIMESTAMP) this.#timestampThere.setNull(at);
-    else this.#timestamps[at] = BigInt(row.timestampMs * 1_000);
-    if (row.key === null) this.#keyThere.setNull(at);
-    else duckdb.vector_assign_string_element_len(this.#vectors[SPOOL_COLUMN.key]!, at, row.key);
-    if (row.extra === null) this.#extraThere.setNull(at);
-    else duckdb.vector_assign_string_element_len(this.#vectors[SPOOL_COLUMN.extra]!, at, row.extra);
-    duckdb.vector_assign_string_element_len(this.#vectors[SPOOL_COLUMN.value]!, at, row.value);
-    this.#addHeaders(at, row);
+  add(reader: RowReader): void {
+    if (reader.blockNumber !== this.#blockNumber) this.#giveBlock(reader);
+    const row = this.rows++;
+    const { words, doubles, at } = reader;
+    const offset = doubles[at / 8 + DOUBLE.offset]!;
+    this.#offsets.setWords(row, offset, offset / TWO_32);
+    const timestampMs = doubles[at / 8 + DOUBLE.timestampMs]!;
+    const timestampUs = timestampMs * 1_000;
+    if (timestampMs === NO_TIMESTAMP) this.#timestamps.setNull(row);
+    else this.#timestamps.setWords(row, timestampUs, Math.floor(timestampUs / TWO_32));
+    this.#addBytes(this.#keys, reader, words[at / 4 + WORD.keyStart]!, words[at / 4 + WORD.keyLength]!);
+    this.#addBytes(this.#extras, reader, words[at / 4 + WORD.extraStart]!, words[at / 4 + WORD.extraLength]!);
+    this.#addHeaders(reader, row);
+    this.#addColumns(reader, row);
   }
 
-  #addHeaders(at: number, row: RowCursor): void {
-    if (row.headerCount === 0) {
-      this.#headersThere.setNull(at);
+  #addBytes(column: ColumnBuffer, { block, at }: RowReader, start: number, length: number): void {
+    if (start < 0) column.setNull(this.rows - 1);
+    else column.setString(this.rows - 1, block, at + start, length, this.#address);
+  }
+
+  #addColumns({ block, words, at }: RowReader, row: number): void {
+    const types = this.#types;
+    const mask = at / 4 + WORD.mask;
+    let word = at / 4 + columnsWord(types.length);
+    for (let i = 0; i < types.length; i++, word += 2) {
+      const column = this.#columns[i]!;
+      const type = types[i]!;
+      if (((words[mask + (i >> 5)]! >> (i & 31)) & 1) === 0) column.setNull(row);
+      else if (type === 'string')
+        column.setString(row, block, at + words[word]!, words[word + 1]!, this.#address);
+      else if (type === 'int32') column.words[row] = words[word]!;
+      else if (type === 'boolean') column.setByte(row, words[word]!);
+      else column.setWords(row, words[word]!, words[word + 1]!);
+    }
+  }
+
+  /** Gives DuckDB the reader's block and learns where its copy lies. */
+  #giveBlock({ block, blockNumber }: RowReader): void {
+    const heap = this.#vectors.at(-1)!;
+    duckdb.vector_assign_string_element_len(heap, this.#blocks, block);
+    const entry = duckdb.vector_get_data(heap, (this.#blocks + 1) * STRING_BYTES);
+    const view = new DataView(entry.buffer, entry.byteOffset + this.#blocks * STRING_BYTES, STRING_BYTES);
+    this.#address.low = view.getUint32(8, true);
+    this.#address.high = view.getUint32(12, true);
+    this.#blocks++;
+    this.#blockNumber = blockNumber;
+  }
+
+  #addHeaders({ block, words, at }: RowReader, row: number): void {
+    const count = words[at / 4 + WORD.headerCount]!;
+    if (count === 0) {
+      this.#headerLists.setNull(row);
       return;
     }
-    this.#headerEntries[2 * at] = BigInt(this.#headers.length);
-    this.#headerEntries[2 * at + 1] = BigInt(row.headerCount);
-    // The row's bytes are reused before `finish` runs, so values are copied.
-    for (const { key, value } of headersOf(row.headers, 0, row.headerCount))
+    const entry = this.#headerLists.words;
+    entry.fill(0, 4 * row, 4 * row + 4); // duckdb_list_entry: offset and length, 64 bits each
+    entry[4 * row] = this.#headers.length;
+    entry[4 * row + 2] = count;
+    const start = at + words[at / 4 + WORD.headersStart]!;
+    // The block's memory is used again before `finish` runs, so values are copied.
+    for (const { key, value } of headersOf(block, start, count))
       this.#headers.push({ key, value: value && Buffer.from(value) });
   }
 
   finish(): void {
-    const vector = (name: keyof typeof SPOOL_COLUMN) => this.#vectors[SPOOL_COLUMN[name]]!;
-    duckdb.copy_data_to_vector(vector('offset'), 0, this.#offsets.buffer, 0, 8 * this.rows);
-    duckdb.copy_data_to_vector(vector('timestamp'), 0, this.#timestamps.buffer, 0, 8 * this.rows);
-    this.#timestampThere.copyTo(vector('timestamp'));
-    this.#keyThere.copyTo(vector('key'));
-    this.#extraThere.copyTo(vector('extra'));
-    this.#headersThere.copyTo(vector('headers'));
-    if (this.#headers.length > 0) this.#finishHeaders(vector('headers'));
+    const [offset, timestamp, key, headers, extra, ...rest] = this.#vectors as [
+      duckdb.Vector,
+      duckdb.Vector,
+      duckdb.Vector,
+      duckdb.Vector,
+      duckdb.Vector,
+    ];
+    this.#offsets.copyTo(offset, this.rows);
+    this.#timestamps.copyTo(timestamp, this.rows);
+    this.#keys.copyTo(key, this.rows);
+    this.#extras.copyTo(extra, this.rows);
+    if (this.#headers.length > 0) this.#finishHeaders(headers);
+    this.#headerLists.copyTo(headers, this.rows);
+    for (const [i, column] of this.#columns.entries()) column.copyTo(rest[i]!, this.rows);
+    hideAll(this.#vectors.at(-1)!);
   }
 
   #finishHeaders(list: duckdb.Vector): void {
@@ -100,20 +224,25 @@ export class RowVectors {
     const entry = duckdb.list_vector_get_child(list);
     const keys = duckdb.struct_vector_get_child(entry, 0);
     const values = duckdb.struct_vector_get_child(entry, 1);
-    let anyNull = false;
     for (const [i, { key, value }] of this.#headers.entries()) {
       duckdb.vector_assign_string_element(keys, i, key);
       if (value !== null) duckdb.vector_assign_string_element_len(values, i, value);
-      else anyNull = true;
     }
-    if (anyNull) setNulls(values, this.#headers);
-    duckdb.copy_data_to_vector(list, 0, this.#headerEntries.buffer, 0, 16 * this.rows);
+    if (this.#headers.some(({ value }) => value === null)) setNulls(values, this.#headers);
   }
+}
+
+const ALL_NULL = new ArrayBuffer(VECTOR_ROWS / 8);
+
+/** The heap has a few values and else uninitialised memory: nobody may look at it. */
+function hideAll(vector: duckdb.Vector): void {
+  duckdb.vector_ensure_validity_writable(vector);
+  duckdb.copy_data_to_vector_validity(vector, 0, ALL_NULL, 0, ALL_NULL.byteLength);
 }
 
 /** A list's child vector may be longer than a standard one, so its mask is made to measure. */
 function setNulls(vector: duckdb.Vector, headers: readonly { value: Buffer | null }[]): void {
-  const words = new BigUint64Array(Math.ceil(headers.length / BITS_PER_WORD));
+  const words = new BigUint64Array(Math.ceil(headers.length / 64));
   const bytes = new Uint8Array(words.buffer).fill(0xff);
   for (const [i, { value }] of headers.entries()) if (value === null) bytes[i >> 3]! &= ~(1 << (i & 7));
   duckdb.vector_ensure_validity_writable(vector);

@@ -1,16 +1,40 @@
 /**
- * How one accepted event lies in the spool: a fixed head, then its byte strings. Local and short-lived, so the layout
- * is free to change; writer and reader stand side by side here.
+ * How one accepted event lies in the spool: typed values first, then the bytes that strings point into. Rows are whole
+ * numbers of 8 bytes, so that writer and reader work on typed views of a block. Local and short-lived, so the layout is
+ * free to change; writer and reader stand side by side here.
  *
- *   offset f64 · timestampMs f64 · timeUs f64 · keyLength i32 · valueLength i32 · extraLength i32 · headersLength i32 · headerCount i32
- *   · key · value · extra · headers (Kafka's own record header bytes)
+ *   offset f64 · timestampMs f64 · timeUs f64 · then in 32-bit words: row bytes · key start · key length · extra start ·
+ *   extra length · headers start · headers length · header count · null mask · two words a column · bytes
  *
- * A length of -1 is null.
+ * Starts are counted from the row's first byte; -1 is null. A string column's words are start and length, any other's
+ * the low and the high half of its 64-bit value.
  */
+import type { RowSlots } from '../schemas/row-slots.ts';
 import type { Spool } from './spool.ts';
 
-const HEAD_BYTES = 44;
-const NULL_LENGTH = -1;
+/** Indexes into the 64-bit floats at the start of a row. */
+export const DOUBLE = { offset: 0, timestampMs: 1, timeUs: 2 } as const;
+/** Indexes into the 32-bit words of a row. */
+export const WORD = {
+  rowBytes: 6,
+  keyStart: 7,
+  keyLength: 8,
+  extraStart: 9,
+  extraLength: 10,
+  headersStart: 11,
+  headersLength: 12,
+  headerCount: 13,
+  mask: 14,
+} as const;
+
+const BITS = 32;
+const WORD_BYTES = 4;
+const ALIGNMENT = 8;
+
+/** Where the words of a row's columns begin. */
+export function columnsWord(columns: number): number {
+  return WORD.mask + Math.ceil(columns / BITS);
+}
 
 /** A byte string inside a larger buffer; `start` -1 is null. */
 export interface Slice {
@@ -19,79 +43,108 @@ export interface Slice {
   end: number;
 }
 
-/** Appends one row to an hour of the spool. */
-export function writeRow(
-  spool: Spool,
-  hour: number,
-  offset: number,
-  timestampMs: number,
-  timeUs: number,
-  key: Slice,
-  value: Slice,
-  extra: Buffer | null,
-  headers: Slice,
-  headerCount: number,
-): void {
-  const keyLength = key.start < 0 ? NULL_LENGTH : key.end - key.start;
-  const valueLength = value.end - value.start;
-  const extraLength = extra === null ? NULL_LENGTH : extra.length;
-  const headersLength = headerCount === 0 ? 0 : headers.end - headers.start;
-  const total = HEAD_BYTES + Math.max(keyLength, 0) + valueLength + Math.max(extraLength, 0) + headersLength;
-  let at = spool.reserve(hour, total);
-  const to = spool.buffer;
-  to.writeDoubleLE(offset, at);
-  to.writeDoubleLE(timestampMs, at + 8);
-  to.writeDoubleLE(timeUs, at + 16);
-  to.writeInt32LE(keyLength, at + 24);
-  to.writeInt32LE(valueLength, at + 28);
-  to.writeInt32LE(extraLength, at + 32);
-  to.writeInt32LE(headersLength, at + 36);
-  to.writeInt32LE(headerCount, at + 40);
-  at += HEAD_BYTES;
-  if (keyLength > 0) at += key.buffer.copy(to, at, key.start, key.end);
-  at += value.buffer.copy(to, at, value.start, value.end);
-  if (extra !== null) at += extra.copy(to, at);
-  if (headersLength > 0) headers.buffer.copy(to, at, headers.start, headers.end);
+/** What a row has besides its columns' values; one object serves a whole task. */
+export interface RowMeta {
+  offset: number;
+  timestampMs: number;
+  timeUs: number;
+  key: Slice;
+  /** The message: the first part of the heap that string columns point into. */
+  value: Slice;
+  extra: Buffer | null;
+  headers: Slice;
+  headerCount: number;
 }
 
-/** A cursor over the rows of a block; its fields describe the row that `next` has moved to. Views are valid as long as the block is. */
-export class RowCursor {
-  #block: Buffer = Buffer.alloc(0);
-  #at = 0;
-  offset = 0;
-  timestampMs = 0;
-  timeUs = 0;
-  key: Buffer | null = null;
-  value: Buffer = this.#block;
-  extra: Buffer | null = null;
-  headers: Buffer = this.#block;
-  headerCount = 0;
+/** Appends one row to an hour of the spool. */
+export function writeRow(spool: Spool, hour: number, meta: RowMeta, slots: RowSlots): void {
+  const { key, value, extra, headers, headerCount } = meta;
+  const columns = slots.there.length;
+  const keyLength = key.start < 0 ? 0 : key.end - key.start;
+  const valueLength = value.end - value.start;
+  const headersLength = headerCount === 0 ? 0 : headers.end - headers.start;
+  const heapStart = (columnsWord(columns) + 2 * columns) * WORD_BYTES;
+  const keyStart = heapStart + valueLength + slots.tailLength;
+  const extraStart = keyStart + keyLength;
+  const headersStart = extraStart + (extra === null ? 0 : extra.length);
+  const rowBytes = Math.ceil((headersStart + headersLength) / ALIGNMENT) * ALIGNMENT;
+  const at = spool.reserve(hour, rowBytes);
+  const { buffer, words, doubles } = spool;
+  doubles[at / 8 + DOUBLE.offset] = meta.offset;
+  doubles[at / 8 + DOUBLE.timestampMs] = meta.timestampMs;
+  doubles[at / 8 + DOUBLE.timeUs] = meta.timeUs;
+  const word = at / WORD_BYTES;
+  words[word + WORD.rowBytes] = rowBytes;
+  words[word + WORD.keyStart] = key.start < 0 ? -1 : keyStart;
+  words[word + WORD.keyLength] = keyLength;
+  words[word + WORD.extraStart] = extra === null ? -1 : extraStart;
+  words[word + WORD.extraLength] = extra === null ? 0 : extra.length;
+  words[word + WORD.headersStart] = headersStart;
+  words[word + WORD.headersLength] = headersLength;
+  words[word + WORD.headerCount] = headerCount;
+  writeColumns(words, word, slots, heapStart);
+  value.buffer.copy(buffer, at + heapStart, value.start, value.end);
+  if (slots.tailLength > 0) slots.tail.copy(buffer, at + heapStart + valueLength, 0, slots.tailLength);
+  if (keyLength > 0) key.buffer.copy(buffer, at + keyStart, key.start, key.end);
+  if (extra !== null) extra.copy(buffer, at + extraStart);
+  if (headersLength > 0) headers.buffer.copy(buffer, at + headersStart, headers.start, headers.end);
+}
 
-  /** Starts at the first row of a block. */
-  reset(block: Buffer): void {
-    this.#block = block;
-    this.#at = 0;
+function writeColumns(words: Int32Array, row: number, slots: RowSlots, heapStart: number): void {
+  const { there, first, second, isText } = slots;
+  const columns = there.length;
+  let at = row + columnsWord(columns);
+  let mask = 0;
+  for (let i = 0; i < columns; i++) {
+    if (there[i] === 1) mask |= 1 << (i % BITS);
+    words[at++] = isText[i] === 1 ? first[i]! + heapStart : first[i]!;
+    words[at++] = second[i]!;
+    if (i % BITS === BITS - 1 || i === columns - 1) {
+      words[row + WORD.mask + Math.floor(i / BITS)] = mask;
+      mask = 0;
+    }
+  }
+}
+
+/** Goes over the rows of one hour, block after block; its fields describe the row that `next` has moved to. */
+export class RowReader {
+  readonly #blocks: Generator<Buffer, void, void>;
+  block: Buffer = Buffer.alloc(0);
+  words: Int32Array = new Int32Array(0);
+  doubles: Float64Array = new Float64Array(0);
+  /** Counts the blocks: a block's memory is used again for the next. */
+  blockNumber = 0;
+  /** Where the row begins in the block, in bytes. */
+  at = 0;
+  #next = 0;
+
+  constructor(blocks: Generator<Buffer, void, void>) {
+    this.#blocks = blocks;
   }
 
-  /** Moves to the next row; false at the end of the block. */
+  /** Moves to the next row; false after the last. */
   next(): boolean {
-    const block = this.#block;
-    let at = this.#at;
-    if (at >= block.length) return false;
-    this.offset = block.readDoubleLE(at);
-    this.timestampMs = block.readDoubleLE(at + 8);
-    this.timeUs = block.readDoubleLE(at + 16);
-    const keyLength = block.readInt32LE(at + 24);
-    const valueLength = block.readInt32LE(at + 28);
-    const extraLength = block.readInt32LE(at + 32);
-    const headersLength = block.readInt32LE(at + 36);
-    this.headerCount = block.readInt32LE(at + 40);
-    at += HEAD_BYTES;
-    this.key = keyLength < 0 ? null : block.subarray(at, (at += keyLength));
-    this.value = block.subarray(at, (at += valueLength));
-    this.extra = extraLength < 0 ? null : block.subarray(at, (at += extraLength));
-    this.headers = block.subarray(at, (at += headersLength));
-    this.#at = at;
+    if (this.#next >= this.block.length && !this.#nextBlock()) return false;
+    this.at = this.#next;
+    this.#next += this.words[this.at / WORD_BYTES + WORD.rowBytes]!;
     return true;
+  }
+
+  #nextBlock(): boolean {
+    const { value: block, done } = this.#blocks.next();
+    if (done) return false;
+    this.block = block;
+    this.words = new Int32Array(block.buffer, block.byteOffset, block.length / WORD_BYTES);
+    this.doubles = new Float64Array(block.buffer, block.byteOffset, block.length / ALIGNMENT);
+    this.blockNumber++;
+    this.#next = 0;
+    return true;
+  }
+
+  get offset(): number {
+    return this.doubles[this.at / 8 + DOUBLE.offset]!;
+  }
+  get timeUs(): number {
+    return this.doubles[this.at / 8 + DOUBLE.timeUs]!;
   }
 }

@@ -14,6 +14,8 @@ const OPEN_BYTES = 32 * 1024 * 1024;
 const FIRST_BUFFER_BYTES = 4 * 1024;
 
 interface HourBytes {
+  words: Int32Array;
+  doubles: Float64Array;
   /** Position and length of each block in the file, in pairs. */
   blocks: number[];
   /** Reservations so far. */
@@ -22,14 +24,38 @@ interface HourBytes {
   used: number;
 }
 
+const EMPTY = Buffer.allocUnsafeSlow(0);
+/** Buffers are whole numbers of this many bytes, so that words and doubles cover them. */
+const ALIGNMENT = 8;
+
+function newHour(): HourBytes {
+  return {
+    blocks: [],
+    rows: 0,
+    buffer: EMPTY,
+    words: new Int32Array(0),
+    doubles: new Float64Array(0),
+    used: 0,
+  };
+}
+
+/** `buffer` begins at the start of its memory and is a whole number of 8 bytes long. */
+function setBuffer(bytes: HourBytes, buffer: Buffer): void {
+  bytes.buffer = buffer;
+  bytes.words = new Int32Array(buffer.buffer, 0, buffer.length / 4);
+  bytes.doubles = new Float64Array(buffer.buffer, 0, buffer.length / ALIGNMENT);
+}
+
 export class Spool implements Disposable {
   readonly #path: string;
   readonly #fd: number;
   readonly #hours = new Map<HourIndex, HourBytes>();
   #fileBytes = 0;
   #openBytes = 0;
-  /** Where the caller writes the bytes it has just reserved. */
-  buffer: Buffer = Buffer.alloc(0);
+  /** Where the caller writes the bytes it has just reserved, as bytes and as aligned words. */
+  buffer: Buffer = EMPTY;
+  words: Int32Array = new Int32Array(0);
+  doubles: Float64Array = new Float64Array(0);
 
   private constructor(path: string, fd: number) {
     this.#path = path;
@@ -56,17 +82,17 @@ export class Spool implements Disposable {
     return this.#hours.get(hour)?.rows ?? 0;
   }
 
-  /** Reserves `length` bytes of an hour, in one piece: the caller writes them into `this.buffer` at the position returned. */
+  /** Reserves `length` bytes of an hour, in one piece: the caller writes them into `this.buffer` at the position returned.
+   * If all lengths of a spool are whole numbers of 8, positions and blocks are aligned, and `words` and `doubles` may be used. */
   reserve(hour: HourIndex, length: number): number {
     let bytes = this.#hours.get(hour);
-    if (bytes === undefined)
-      this.#hours.set(hour, (bytes = { blocks: [], rows: 0, buffer: Buffer.alloc(0), used: 0 }));
+    if (bytes === undefined) this.#hours.set(hour, (bytes = newHour()));
     if (bytes.used + length > bytes.buffer.length) this.#makeRoom(bytes, length);
     const at = bytes.used;
     bytes.used += length;
     bytes.rows++;
     this.#openBytes += length;
-    this.buffer = bytes.buffer;
+    if (this.buffer !== bytes.buffer) this.#show(bytes);
     return at;
   }
 
@@ -76,14 +102,17 @@ export class Spool implements Disposable {
     const wanted = bytes.used + length;
     if (wanted > BLOCK_BYTES && bytes.used > 0) this.#flush(bytes, false);
     if (bytes.used + length <= bytes.buffer.length) return;
-    const capacity = Math.max(
-      FIRST_BUFFER_BYTES,
-      Math.min(2 * bytes.buffer.length, BLOCK_BYTES),
-      bytes.used + length,
-    );
-    const grown = Buffer.allocUnsafeSlow(capacity);
+    const doubled = Math.min(2 * bytes.buffer.length, BLOCK_BYTES);
+    const capacity = Math.max(FIRST_BUFFER_BYTES, doubled, bytes.used + length);
+    const grown = Buffer.allocUnsafeSlow(Math.ceil(capacity / ALIGNMENT) * ALIGNMENT);
     bytes.buffer.copy(grown, 0, 0, bytes.used);
-    bytes.buffer = grown;
+    setBuffer(bytes, grown);
+  }
+
+  #show({ buffer, words, doubles }: HourBytes): void {
+    this.buffer = buffer;
+    this.words = words;
+    this.doubles = doubles;
   }
 
   #flush(bytes: HourBytes, release: boolean): void {
@@ -95,14 +124,14 @@ export class Spool implements Disposable {
       this.#openBytes -= bytes.used;
       bytes.used = 0;
     }
-    if (release || bytes.buffer.length > BLOCK_BYTES) bytes.buffer = Buffer.alloc(0);
+    if (release || bytes.buffer.length > BLOCK_BYTES) setBuffer(bytes, EMPTY);
   }
 
   /** The blocks of an hour in the order they were written; each is valid until the next is asked for. */
   *blocks(hour: HourIndex): Generator<Buffer, void, void> {
     const bytes = this.#hours.get(hour);
     if (bytes === undefined) return;
-    let block: Buffer = Buffer.alloc(0);
+    let block: Buffer = EMPTY;
     for (let i = 0; i < bytes.blocks.length; i += 2) {
       const length = bytes.blocks[i + 1]!;
       if (block.length < length) block = Buffer.allocUnsafeSlow(Math.max(length, BLOCK_BYTES));

@@ -8,30 +8,25 @@ import { join } from 'node:path';
 import type { DataFile } from './commit.ts';
 import { FileFacts } from './file-facts.ts';
 import { type HourIndex, hourName } from './hour.ts';
-import type { ParquetColumns, ParquetTarget, ParquetWriter, RowSource } from './parquet-file.ts';
+import type { ParquetTarget, ParquetWriter, RowSource } from './parquet-file.ts';
 import { stagedName } from './paths.ts';
 import type { Spool } from './spool.ts';
-import { RowCursor } from './spool-row.ts';
+import { RowReader } from './spool-row.ts';
 import { type Store, StoreError } from './store/store.ts';
 
 /** A staged file as a task reports it: all of its record entry but the final name, which depends on the whole record. */
 export type StagedFile = Omit<DataFile, 'final'>;
 
-export interface StagerOptions {
+export interface StagerOptions extends Omit<ParquetTarget, 'path'> {
   store: Store;
   writer: ParquetWriter;
   topic: string;
-  partition: number;
   /** Number of this task among the sub-ranges of its record. */
   task: number;
   /** Staging directory of the attempt, relative to the topic. */
   directory: string;
   spoolDirectory: string;
-  columns: ParquetColumns;
-  compression: ParquetTarget['compression'];
-  rowGroupRows: number;
   targetFileBytes: number;
-  metadata: Record<string, string>;
   /** Whether rows of this hour are too late for it and go to `_late/`. */
   isTooLate: (hour: HourIndex) => Promise<boolean>;
   /** Throws when the run is to stop. */
@@ -70,7 +65,7 @@ export class FileStager {
   }
 
   async #stageParquet(role: 'data' | 'late', hour: HourIndex, rows: RowSource, limit: number): Promise<void> {
-    const { writer, columns, compression, rowGroupRows, partition, checkStop } = this.#options;
+    const { writer, columns, isBinary, compression, rowGroupRows, partition, checkStop } = this.#options;
     const name = stagedName(this.#options.task, this.#part++);
     const path = this.#localPath();
     const facts = new FileFacts(partition);
@@ -86,6 +81,7 @@ export class FileStager {
         path,
         partition,
         columns,
+        isBinary,
         compression,
         rowGroupRows,
         metadata,
@@ -169,16 +165,8 @@ export class FileStager {
 
 /** The rows of an hour one after the other, across its blocks. */
 function rowsOf(spool: Spool, hour: HourIndex): RowSource {
-  const blocks = spool.blocks(hour);
-  const cursor = new RowCursor();
-  return () => {
-    while (!cursor.next()) {
-      const block = blocks.next();
-      if (block.done) return undefined;
-      cursor.reset(block.value);
-    }
-    return cursor;
-  };
+  const reader = new RowReader(spool.blocks(hour));
+  return () => (reader.next() ? reader : undefined);
 }
 
 /** Rows of the next file: all that are left if they nearly fit, else as many as the target holds, in files of even size. */

@@ -9,10 +9,9 @@ import { KafkaClient } from '../broker/client/client.ts';
 import { fetchRange } from '../broker/client/fetch-range.ts';
 import type { OffsetRange } from '../broker/topic-partition.ts';
 import type { Settings } from '../config/settings.ts';
-import { COLUMN_TYPES } from '../schemas/column-types.ts';
 import type { EventSchema } from '../schemas/event-schema.ts';
 import type { EventBounds } from '../schemas/guard.ts';
-import { EventSorter, type LastBatch } from './event-sorter.ts';
+import { EventSorter, type LastBatch, RAW_COLUMNS } from './event-sorter.ts';
 import { type HourIndex, hourName } from './hour.ts';
 import { firstMarkedMs } from './hour-marker.ts';
 import { ParquetWriter } from './parquet-file.ts';
@@ -157,11 +156,8 @@ function stagerOptions({ topic, partition, task, staging, spoolDirectory, schema
     task,
     directory: staging,
     spoolDirectory,
-    columns: schema?.columns.map(({ name, type, required }) => ({
-      name,
-      type: COLUMN_TYPES[type].duckdb,
-      required,
-    })),
+    columns: schema?.columns ?? RAW_COLUMNS,
+    isBinary: schema === undefined,
     compression: loader.compression,
     rowGroupRows: loader.rowGroupRows,
     targetFileBytes: loader.targetFileBytes,

@@ -28,6 +28,8 @@ export class ByteWalk {
   end = 0;
   /** Whether a byte above 0x7f was seen: only then is UTF-8 worth checking. */
   sawHighByte = false;
+  /** Whether the last string taken has an escape in it. */
+  sawEscape = false;
   /** The value of the last integer taken (exact up to 2^53), or the microseconds of the last time. */
   number = 0;
   /** The last date taken, as yyyymmdd, and its days since 1970: most messages bear the date of the one before. */
@@ -97,6 +99,7 @@ export class ByteWalk {
   takeString(): boolean {
     const { bytes, end } = this;
     if (bytes[this.at] !== 0x22) return false;
+    this.sawEscape = false;
     for (let at = this.#plainEnd(this.at + 1); at < end; at = this.#plainEnd(at + 1)) {
       const c = bytes[at]!;
       if (c === 0x22) {
@@ -106,6 +109,7 @@ export class ByteWalk {
       if (c >= 0x80) {
         this.sawHighByte = true;
       } else {
+        this.sawEscape = true;
         at = this.#escapeEnd(at);
         if (at < 0) return false;
       }

@@ -12,6 +12,7 @@ import { ByteWalk } from './byte-walk.ts';
 import type { ColumnType } from './column-types.ts';
 import type { EventSchema } from './event-schema.ts';
 import { MemberNames } from './member-names.ts';
+import { exactMicroseconds, RowSlots } from './row-slots.ts';
 
 /** Event times that are accepted: `min <= time <= max`, microseconds since 1970. */
 export interface EventBounds {
@@ -32,10 +33,17 @@ const KINDS: Record<ColumnType, number> = {
 };
 const EVENT_TIME = 6;
 
-/** Makes the guard of a schema. It keeps state between calls: not to be shared between threads. */
-export function compileGuard(schema: EventSchema, bounds: EventBounds): Guard {
+/**
+ * Makes the guard of a schema. It keeps state between calls: not to be shared between threads. After a proof `slots` holds
+ * the row's values, its string ranges counted from `start`.
+ */
+export function compileGuard(
+  schema: EventSchema,
+  bounds: EventBounds,
+  slots: RowSlots = new RowSlots(schema),
+): Guard {
   const { minTimeUs, maxTimeUs } = bounds;
-  const rows = new RowWalk(schema);
+  const rows = new RowWalk(schema, slots);
   return (bytes, start, end) => {
     if (!rows.prove(bytes, start, end)) return Number.NaN;
     const { timeUs } = rows;
@@ -54,8 +62,12 @@ class RowWalk {
   readonly #seenIn: Float64Array;
   #row = 0;
   readonly #walk = new ByteWalk();
+  readonly #slots: RowSlots;
+  #start = 0;
+  #length = 0;
 
-  constructor({ columns, eventTime }: EventSchema) {
+  constructor({ columns, eventTime }: EventSchema, slots: RowSlots) {
+    this.#slots = slots;
     this.#names = new MemberNames(columns.map(({ name }) => name));
     this.#kinds = Uint8Array.from(columns, ({ name, type }) =>
       name === eventTime ? EVENT_TIME : KINDS[type],
@@ -68,6 +80,9 @@ class RowWalk {
   prove(bytes: Buffer, start: number, end: number): boolean {
     const walk = this.#walk;
     walk.begin(bytes, start, end);
+    this.#slots.clear();
+    this.#start = start;
+    this.#length = end - start;
     this.#row++;
     if (!walk.take(0x7b)) return false;
     let missing = this.#requiredCount;
@@ -99,21 +114,82 @@ class RowWalk {
     if (walk.bytes[walk.at] === 0x6e) return this.#required[column] === 0 && walk.takeNull();
     switch (this.#kinds[column]) {
       case 0:
-        return walk.takeString();
+        return this.#string(column);
       case 1:
-        return walk.takeTime();
+        return this.#time(column);
       case 2:
-        return walk.takeInteger(10) && walk.number >= -2147483648 && walk.number <= 2147483647;
+        return this.#int32(column);
       case 3:
-        return walk.takeInteger(18);
+        return this.#int64(column);
       case 4:
-        return walk.takeNumber();
+        return this.#number(column);
       case 5:
-        return walk.takeBoolean();
+        return this.#boolean(column);
       default:
-        if (!walk.takeTime()) return false;
+        if (!this.#time(column)) return false;
         this.timeUs = walk.number;
         return true;
     }
   }
+
+  #string(column: number): boolean {
+    const walk = this.#walk;
+    const first = walk.at + 1;
+    if (!walk.takeString()) return false;
+    if (!walk.sawEscape) this.#slots.setRange(column, first - this.#start, walk.at - 1 - first);
+    else this.#slots.setDecoded(column, JSON.parse(this.#text(first - 1, 'utf8')) as string, this.#length);
+    return true;
+  }
+
+  #time(column: number): boolean {
+    const walk = this.#walk;
+    const first = walk.at + 1;
+    if (!walk.takeTime()) return false;
+    if (isExact(walk.number)) this.#slots.setInteger(column, walk.number);
+    else this.#slots.setBigInteger(column, exactMicroseconds(this.#text(first, 'latin1').slice(0, -1)));
+    return true;
+  }
+
+  #int32(column: number): boolean {
+    const walk = this.#walk;
+    if (!walk.takeInteger(10) || walk.number < -2147483648 || walk.number > 2147483647) return false;
+    this.#slots.setInteger(column, walk.number);
+    return true;
+  }
+
+  #int64(column: number): boolean {
+    const walk = this.#walk;
+    const first = walk.at;
+    if (!walk.takeInteger(18)) return false;
+    if (isExact(walk.number)) this.#slots.setInteger(column, walk.number);
+    else this.#slots.setBigInteger(column, BigInt(this.#text(first, 'latin1')));
+    return true;
+  }
+
+  #number(column: number): boolean {
+    const walk = this.#walk;
+    const first = walk.at;
+    if (!walk.takeNumber()) return false;
+    this.#slots.setDouble(column, Number(this.#text(first, 'latin1')));
+    return true;
+  }
+
+  #boolean(column: number): boolean {
+    const walk = this.#walk;
+    const isTrue = walk.bytes[walk.at] === 0x74;
+    if (!walk.takeBoolean()) return false;
+    this.#slots.setInteger(column, isTrue ? 1 : 0);
+    return true;
+  }
+
+  /** The text from `first` to where the walk stands. */
+  #text(first: number, encoding: 'latin1' | 'utf8'): string {
+    const { buffer, byteOffset } = this.#walk.bytes;
+    return Buffer.from(buffer, byteOffset + first, this.#walk.at - first).toString(encoding);
+  }
+}
+
+/** Whether a sum of digits, taken as a double, is still the number written. */
+function isExact(value: number): boolean {
+  return value < Number.MAX_SAFE_INTEGER && value > -Number.MAX_SAFE_INTEGER;
 }

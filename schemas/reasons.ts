@@ -6,6 +6,9 @@ export const REASONS = {
   tombstone: 'the record has no value',
   'no time': 'a raw record without a timestamp',
   timestamp: 'the timestamp of the record itself lies outside the years 1970 to 9999',
+  'corrupt batch':
+    'the rest of the batch can not be read although its checksum is right; the value is the whole batch',
+  headers: 'the headers of the record can not be read',
   'not utf-8': 'the value is not UTF-8',
   'not json': 'JSON.parse refuses the value',
   'not an object': 'the value is JSON, but no object',

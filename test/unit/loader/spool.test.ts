@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Spool } from '../../../loader/spool.ts';
-import { RowCursor, writeRow } from '../../../loader/spool-row.ts';
+import { columnsWord, RowReader, WORD, writeRow } from '../../../loader/spool-row.ts';
+import { RowSlots } from '../../../schemas/row-slots.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -16,24 +17,58 @@ const slice = (text: string | null) => {
   return { buffer, start: text === null ? -1 : 0, end: buffer.length };
 };
 
-function rowsOf(spool: Spool, hour: number) {
-  const cursor = new RowCursor();
-  const rows: unknown[] = [];
-  for (const block of spool.blocks(hour)) {
-    cursor.reset(block);
-    while (cursor.next()) {
-      const { offset, timestampMs, timeUs, key, value, extra, headerCount, headers } = cursor;
-      rows.push([
-        offset,
-        timestampMs,
-        timeUs,
-        key?.toString() ?? null,
-        value.toString(),
-        extra?.toString() ?? null,
-        headerCount,
-        headers.toString(),
-      ]);
-    }
+const COLUMNS = [
+  { name: 'text', type: 'string', required: false },
+  { name: 'number', type: 'int64', required: false },
+] as const;
+
+interface TestRow {
+  offset: number;
+  key: string | null;
+  text: string | null;
+  number: number | null;
+  extra: string | null;
+  headers: string;
+}
+const PLAIN: TestRow = { offset: 1, key: null, text: '', number: null, extra: null, headers: '' };
+
+function write(spool: Spool, hour: number, row: TestRow): void {
+  const slots = new RowSlots({ columns: COLUMNS });
+  slots.clear();
+  if (row.text !== null) slots.setRange(0, 0, Buffer.byteLength(row.text));
+  if (row.number !== null) slots.setInteger(1, row.number);
+  const meta = {
+    offset: row.offset,
+    timestampMs: row.offset * 2,
+    timeUs: row.offset * 2_000,
+    key: slice(row.key),
+    value: slice(row.text ?? ''),
+    extra: row.extra === null ? null : Buffer.from(row.extra),
+    headers: slice(row.headers),
+    headerCount: row.headers === '' ? 0 : 1,
+  };
+  writeRow(spool, hour, meta, slots);
+}
+
+function rowsOf(spool: Spool, hour: number): TestRow[] {
+  const reader = new RowReader(spool.blocks(hour));
+  const rows: TestRow[] = [];
+  while (reader.next()) {
+    const { words, block, at, offset } = reader;
+    const word = (index: number) => words[at / 4 + index]!;
+    const piece = (start: number, length: number) =>
+      start < 0 ? null : block.toString('utf8', at + start, at + start + length);
+    const first = columnsWord(COLUMNS.length);
+    const isThere = (column: number) => ((word(WORD.mask) >> column) & 1) === 1;
+    expect(reader.timeUs).toBe(offset * 2_000);
+    rows.push({
+      offset,
+      key: piece(word(WORD.keyStart), word(WORD.keyLength)),
+      text: isThere(0) ? piece(word(first), word(first + 1)) : null,
+      number: isThere(1) ? word(first + 3) * 2 ** 32 + (word(first + 2) >>> 0) : null,
+      extra: piece(word(WORD.extraStart), word(WORD.extraLength)),
+      headers: word(WORD.headerCount) === 0 ? '' : piece(word(WORD.headersStart), word(WORD.headersLength))!,
+    });
   }
   return rows;
 }
@@ -41,28 +76,19 @@ function rowsOf(spool: Spool, hour: number) {
 describe('the spool', () => {
   it('gives each hour its rows back, in order, whatever was interleaved', () => {
     using spool = Spool.create(join(dir, 's'));
-    const wanted = new Map<number, unknown[]>();
+    const wanted = new Map<number, TestRow[]>();
     for (let i = 0; i < 20_000; i++) {
+      const row: TestRow = {
+        offset: i,
+        key: i % 3 === 0 ? null : `key ${i}`,
+        text: i % 7 === 0 ? null : `{"n":${i}}`.padEnd((i * 13) % 900, 'ü'),
+        number: i % 4 === 0 ? null : (i - 10_000) * 7_919_000_001,
+        extra: i % 5 === 0 ? `{"x":${i}}` : null,
+        headers: i % 11 === 0 ? 'hdr' : '',
+      };
       const hour = (i * 7919) % 300;
-      const [key, extra] = [i % 3 === 0 ? null : `key ${i}`, i % 5 === 0 ? `{"x":${i}}` : null];
-      const value = `{"n":${i}}`.padEnd((i * 13) % 900, ' ');
-      const headerCount = i % 11 === 0 ? 1 : 0;
-      writeRow(
-        spool,
-        hour,
-        i,
-        i * 2,
-        i * 2000,
-        slice(key),
-        slice(value),
-        extra === null ? null : Buffer.from(extra),
-        slice('hdr'),
-        headerCount,
-      );
-      wanted.set(hour, [
-        ...(wanted.get(hour) ?? []),
-        [i, i * 2, i * 2000, key, value, extra, headerCount, headerCount ? 'hdr' : ''],
-      ]);
+      write(spool, hour, row);
+      wanted.set(hour, [...(wanted.get(hour) ?? []), row]);
     }
     expect(spool.hours()).toEqual([...wanted.keys()].sort((a, b) => a - b));
     for (const [hour, rows] of wanted) {
@@ -73,30 +99,29 @@ describe('the spool', () => {
 
   it('takes a row larger than a block, and empty values', () => {
     using spool = Spool.create(join(dir, 's'));
-    const large = 'x'.repeat(3_000_000);
-    for (const value of ['', large, 'after', large])
-      writeRow(spool, 1, 1, 1, 1, slice(''), slice(value), null, slice(null), 0);
-    expect(rowsOf(spool, 1).map((row) => (row as unknown[])[4])).toEqual(['', large, 'after', large]);
+    const texts = ['', 'x'.repeat(3_000_000), 'after', 'y'.repeat(3_000_001)];
+    for (const text of texts) write(spool, 1, { ...PLAIN, text, key: '' });
+    expect(rowsOf(spool, 1).map(({ text }) => text)).toEqual(texts);
   });
 
   it('keeps its buffers small over ten thousand hours', () => {
     using spool = Spool.create(join(dir, 's'));
     const before = process.memoryUsage().arrayBuffers;
-    for (let i = 0; i < 400_000; i++)
-      writeRow(spool, i % 10_000, i, 0, 0, slice(null), slice('v'.repeat(200)), null, slice(null), 0);
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100e6);
-    expect(spool.rows(1234)).toBe(40);
-    expect(rowsOf(spool, 1234)).toHaveLength(40);
+    for (let i = 0; i < 200_000; i++)
+      write(spool, i % 10_000, { ...PLAIN, offset: i, text: 'v'.repeat(400) });
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(150e6);
+    expect(spool.rows(1234)).toBe(20);
+    expect(rowsOf(spool, 1234)).toHaveLength(20);
   });
 
   it('can be cleared and filled again, and leaves no file', () => {
     {
       using spool = Spool.create(join(dir, 's'));
-      writeRow(spool, 1, 1, 1, 1, slice(null), slice('a'), null, slice(null), 0);
+      write(spool, 1, PLAIN);
       spool.clear();
       expect(spool.hours()).toEqual([]);
       expect(spool.bytes).toBe(0);
-      writeRow(spool, 2, 2, 2, 2, slice(null), slice('b'), null, slice(null), 0);
+      write(spool, 2, PLAIN);
       expect(rowsOf(spool, 2)).toHaveLength(1);
     }
     expect(readdirSync(dir)).toEqual([]);

@@ -24,13 +24,13 @@ const log = z.strictObject({
     .describe('a segment is rolled when it would grow past this'),
   segmentMs: ms(SECOND, 365 * DAY)
     .default(7 * DAY)
-    .describe('a segment is rolled when its first record is older than this'),
+    .describe('a segment is rolled this long after its first append'),
   indexIntervalBytes: bytes(256, 16 * MiB)
     .default(4 * KiB)
     .describe('log bytes between two entries of the sparse indexes'),
   retentionMs: orOff(ms(SECOND, 100 * 365 * DAY))
     .default(7 * DAY)
-    .describe('segments whose newest record is older are deleted; -1: kept'),
+    .describe('segments not appended to for this long, by the clock of the broker, are deleted; -1: kept'),
   retentionBytes: orOff(bytes(64 * KiB, Number.MAX_SAFE_INTEGER))
     .default(-1)
     .describe('oldest segments of a partition are deleted above this; -1: kept'),
@@ -197,7 +197,7 @@ const topic = z.strictObject({
   tombstones: z
     .enum(['quarantine', 'skip'])
     .optional()
-    .describe('what becomes of records without a value; default: skip where cleanup.policy has compact'),
+    .describe('what becomes of records without a value; quarantine unless told'),
 });
 
 /** All settings. `z.infer` of it is the type every part takes its own branch of. */

@@ -1,0 +1,62 @@
+import { expect, it } from 'vitest';
+import { acceptedText, type SchemaNode, SETTINGS } from '../../../config/setting-paths.ts';
+import { documentPath, markdownTable, readDocument, withTable } from '../../support/doc-table.ts';
+
+const UNITS: Record<'bytes' | 'ms', readonly [number, string][]> = {
+  bytes: [
+    [2 ** 40, 'TiB'],
+    [2 ** 30, 'GiB'],
+    [2 ** 20, 'MiB'],
+    [2 ** 10, 'KiB'],
+  ],
+  ms: [
+    [86_400_000, 'd'],
+    [3_600_000, 'h'],
+    [60_000, 'min'],
+    [1_000, 's'],
+  ],
+};
+
+/** A number in the largest unit that it is a whole multiple of; undefined if there is none. */
+function inUnit(path: string, value: number): string | undefined {
+  const units = /bytes$/i.test(path) ? UNITS.bytes : /ms$/i.test(path) ? UNITS.ms : [];
+  const unit = units.find(([size]) => value >= size && value % size === 0);
+  return unit && `${value / unit[0]} ${unit[1]}`;
+}
+
+function defaultText(path: string, value: unknown): string {
+  if (value === undefined) return '–';
+  if (value === '') return 'empty';
+  const unit = typeof value === 'number' ? inUnit(path, value) : undefined;
+  return `\`${value}\`${unit ? ` (${unit})` : ''}`;
+}
+
+function accepts(path: string, node: SchemaNode): string {
+  if (node.anyOf) return node.anyOf.map((each) => accepts(path, each)).join(' or ');
+  if (node.minimum === undefined || node.maximum === undefined) {
+    return node.pattern
+      ? 'HOST:PORT, …'
+      : node.type === 'string' && !node.enum && !node.format
+        ? 'a text'
+        : acceptedText(node);
+  }
+  const bound = (value: number) =>
+    value === Number.MAX_SAFE_INTEGER ? '2^53 - 1' : (inUnit(path, value) ?? String(value));
+  return `${bound(node.minimum)} to ${bound(node.maximum)}`;
+}
+
+it('docs/operations.md lists every setting with its default, its range and its sentence', async () => {
+  const rows = SETTINGS.map(({ path, node }) => [
+    `\`${path.replace('*', 'NAME')}\``,
+    defaultText(path, node.default),
+    accepts(path, node),
+    node.description ?? '',
+  ]);
+  const name = 'docs/operations.md';
+  const table = markdownTable(['setting', 'default', 'accepts', 'what it does'], rows);
+  await expect(withTable(readDocument(name), 'settings', table)).toMatchFileSnapshot(documentPath(name));
+});
+
+it('every setting has a sentence', () => {
+  expect(SETTINGS.filter(({ node }) => !node.description).map(({ path }) => path)).toEqual([]);
+});

@@ -65,7 +65,7 @@ async function chosenTopics(context: CommandContext, { topic = [], topics }: Opt
 }
 
 function printResult({ out, progress }: CommandContext, result: LoadResult): void {
-  out.object(result);
+  out.object({ ...result, topics: result.topics.map(({ topic, partitions }) => ({ topic, partitions })) });
   const all = result.topics.flatMap(({ topic, partitions }) => partitions.map((p) => ({ topic, ...p })));
   const rows = all.map((p) => [
     p.topic,

@@ -10,11 +10,26 @@ export type Row = Record<string, unknown>;
 
 /** Runs one query; `TABLE` in it stands for the rows of a topic. Answers as plain JSON values (64-bit integers as text). */
 export async function queryTable(warehouse: string, topic: string, sql: string): Promise<Row[]> {
+  return await queryFiles(join(warehouse, topic, 'dt=*/hour=*/*.parquet'), sql);
+}
+
+/** The same over the rows of an aggregate. */
+export async function queryAggregate(
+  warehouse: string,
+  query: string,
+  topic: string,
+  sql: string,
+): Promise<Row[]> {
+  const directory = join(warehouse, '_aggregates', query, `topic=${topic}`);
+  return await queryFiles(join(directory, 'dt=*/hour=*/*.parquet'), sql);
+}
+
+async function queryFiles(pattern: string, sql: string): Promise<Row[]> {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   try {
     await connection.run("SET TimeZone = 'UTC'");
-    const glob = join(warehouse, topic, 'dt=*/hour=*/*.parquet').replaceAll("'", "''");
+    const glob = pattern.replaceAll("'", "''");
     const table = `read_parquet('${glob}', hive_partitioning = true, hive_types_autocast = false, union_by_name = true)`;
     return (await connection.runAndReadAll(sql.replaceAll('TABLE', table))).getRowObjectsJson() as Row[];
   } finally {

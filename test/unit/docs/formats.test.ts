@@ -21,14 +21,29 @@ const RECORD_SOURCES = [
   'jobs/aggregate-record.ts',
 ];
 
+/** The bodies of all `strictObject({…})` of a text, each with the ones inside it. */
+function* recordBodies(code: string): Generator<string> {
+  for (const { index } of code.matchAll(/z\.strictObject\(/g)) {
+    let [depth, at] = [0, index];
+    do {
+      if (code[at] === '(') depth++;
+      else if (code[at] === ')') depth--;
+      at++;
+    } while (at < code.length && (depth > 0 || code[at - 1] !== ')'));
+    yield code.slice(index, at);
+  }
+}
+
 /** The names of all members in a source's record schemas. */
 function membersIn(source: string): string[] {
   const code = readFileSync(join(import.meta.dirname, '../../..', source), 'utf8').replaceAll(
     /\/\*\*.*?\*\//gs,
     '',
   );
-  const bodies = code.match(/z\.strictObject\(\{.*?\}\)/gs) ?? [];
-  return bodies.flatMap((body) => [...body.matchAll(/(?:^|[{,])\s*(\w+)(?=\s*[:,}])/g)].map((m) => m[1]!));
+  const names = [...recordBodies(code)].flatMap((body) => [
+    ...body.matchAll(/[{,]\s*(\w+)(?=\s*(?::|,|\}))/g),
+  ]);
+  return [...new Set(names.map((match) => match[1]!))];
 }
 
 describe('docs/formats.md', () => {

@@ -106,13 +106,15 @@ function writeColumns(words: Int32Array, row: number, slots: RowSlots, heapStart
   }
 }
 
+let blocksRead = 0;
+
 /** Goes over the rows of one hour, block after block; its fields describe the row that `next` has moved to. */
 export class RowReader {
   readonly #blocks: Generator<Buffer, void, void>;
   block: Buffer = Buffer.alloc(0);
   words: Int32Array = new Int32Array(0);
   doubles: Float64Array = new Float64Array(0);
-  /** Counts the blocks: a block's memory is used again for the next. */
+  /** Different for every block of every reader: a block's memory is used again for the next. */
   blockNumber = 0;
   /** Where the row begins in the block, in bytes. */
   at = 0;
@@ -136,7 +138,7 @@ export class RowReader {
     this.block = block;
     this.words = new Int32Array(block.buffer, block.byteOffset, block.length / WORD_BYTES);
     this.doubles = new Float64Array(block.buffer, block.byteOffset, block.length / ALIGNMENT);
-    this.blockNumber++;
+    this.blockNumber = ++blocksRead;
     this.#next = 0;
     return true;
   }

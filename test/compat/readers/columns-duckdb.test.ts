@@ -1,0 +1,127 @@
+/**
+ * The loader fills DuckDB's vectors itself, strings by DuckDB's own memory layout. Here real DuckDB reads the same
+ * messages by `from_json`, and every value of every column has to be the same: an upgrade that changed the layout, or a
+ * slip in the filling, shows at once.
+ */
+import { DuckDBInstance } from '@duckdb/node-api';
+import { describe, expect, it } from 'vitest';
+import { batchesOf, encodeBatch } from '../../../broker/protocol/record-batch.ts';
+import { generateActivity } from '../../../jobs/activity-in/activity-generator.ts';
+import { SeededRandom } from '../../../jobs/activity-in/seeded-random.ts';
+import { EventSorter } from '../../../loader/event-sorter.ts';
+import { ParquetWriter } from '../../../loader/parquet-file.ts';
+import { Spool } from '../../../loader/spool.ts';
+import { RowReader } from '../../../loader/spool-row.ts';
+import { duckdbStructure, type EventSchema, findSchema } from '../../../schemas/event-schema.ts';
+import { compileJudge } from '../../../schemas/judge.ts';
+import {
+  EXTRAS,
+  type Members,
+  PROBE_BOUNDS,
+  PROBE_SCHEMA,
+  rowText,
+  validMembers,
+} from '../../support/event-rows.ts';
+import { TempDir } from '../../support/temp-dir.ts';
+
+const BATCH_ROWS = 500;
+
+/** Runs messages through sorter, spool and writer, all hours into one file; returns its path. */
+async function written(dir: TempDir, schema: EventSchema, values: readonly Buffer[]): Promise<string> {
+  using rows = Spool.create(dir.join('rows'));
+  using refused = Spool.create(dir.join('refused'));
+  const range = { from: 0, until: values.length };
+  const options = {
+    partition: 3,
+    range,
+    schema,
+    bounds: PROBE_BOUNDS,
+    tombstones: 'quarantine',
+    fallbackHour: 0,
+  } as const;
+  const sorter = new EventSorter(options, rows, refused);
+  for (let from = 0; from < values.length; from += BATCH_ROWS) {
+    const records = values.slice(from, from + BATCH_ROWS).map((value, i) => ({
+      key: Buffer.from(`key ${from + i}`),
+      value,
+      timestampMs: from + i,
+      headers: [],
+    }));
+    const batch = encodeBatch(records, { codec: 'lz4', baseOffset: from });
+    expect([...batchesOf(batch)]).toHaveLength(1);
+    sorter.add(batch);
+  }
+  expect(sorter.refused.size).toBe(0);
+  await using writer = await ParquetWriter.open({ memoryLimitBytes: 200e6, tempDirectory: dir.path });
+  const readers = rows.hours().map((hour) => new RowReader(rows.blocks(hour)));
+  const next = (): RowReader | undefined => {
+    while (readers[0] !== undefined && !readers[0].next()) readers.shift();
+    return readers[0];
+  };
+  const path = dir.join('columns.parquet');
+  const target = {
+    path,
+    partition: 3,
+    columns: schema.columns,
+    isBinary: false,
+    compression: 'snappy',
+    rowGroupRows: 2_048,
+    metadata: { test: 'columns' },
+  } as const;
+  expect((await writer.write(next, target)).rows).toBe(values.length);
+  return path;
+}
+
+/** How many rows of the file differ from what `from_json` makes of the messages, and how many there are. */
+async function compare(path: string, schema: EventSchema, values: readonly Buffer[]): Promise<unknown> {
+  const judge = compileJudge(schema, PROBE_BOUNDS);
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+  const connection = await instance.connect();
+  await connection.run('CREATE TABLE messages (o BIGINT, j VARCHAR)');
+  const appender = await connection.createAppender('messages');
+  for (const [offset, value] of values.entries()) {
+    const verdict = judge(value);
+    appender.appendBigInt(BigInt(offset));
+    appender.appendVarchar(((verdict.ok && verdict.json) || value).toString('utf8'));
+    appender.endRow();
+  }
+  appender.closeSync();
+  const differs = schema.columns.map(({ name }) => `f."${name}" IS DISTINCT FROM m."${name}"`).join(' OR ');
+  const reader = await connection.runAndReadAll(`
+    SELECT count(*) AS n, count(*) FILTER (WHERE ${differs}) AS differing,
+      count(*) FILTER (WHERE decode(f._key) <> 'key ' || o OR epoch_ms(f._timestamp) <> o OR f._partition <> 3) AS wrong
+    FROM '${path}' f JOIN (SELECT o, unnest(from_json(j, '${duckdbStructure(schema)}')) FROM messages) m ON f._offset = m.o`);
+  const [row] = reader.getRowObjectsJson();
+  connection.closeSync();
+  instance.closeSync();
+  return row;
+}
+
+describe('the columns that the loader hands to DuckDB', () => {
+  it('hold what from_json reads, over many spellings, by the fast lane and the slow one', async () => {
+    using dir = new TempDir('columns');
+    const random = new SeededRandom(7);
+    const values = Array.from({ length: 12_000 }, (_, i) => {
+      const members: Members = validMembers(random);
+      if (i % 4 === 0) members.push(EXTRAS[i % EXTRAS.length]!);
+      return Buffer.from(rowText(random, members));
+    });
+    const path = await written(dir, PROBE_SCHEMA, values);
+    expect(await compare(path, PROBE_SCHEMA, values)).toEqual({ n: '12000', differing: '0', wrong: '0' });
+  });
+
+  it('hold what from_json reads, over generated activity', async () => {
+    using dir = new TempDir('columns');
+    const schema = (await findSchema('activity', { topics: {}, schemas: { dir: '' } }))!;
+    const events = generateActivity({
+      events: 30_000,
+      seed: 3,
+      startMs: Date.UTC(2026, 10, 20),
+      hours: 3,
+      visitors: 500,
+    });
+    const values = [...events].map(({ json }) => Buffer.from(json));
+    const path = await written(dir, schema, values);
+    expect(await compare(path, schema, values)).toEqual({ n: '30000', differing: '0', wrong: '0' });
+  });
+});

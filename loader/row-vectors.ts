@@ -57,7 +57,15 @@ class ColumnBuffer {
     if (!this.#someNull) this.#validityBytes.fill(0xff);
     this.#someNull = true;
     this.#validityBytes[row >> 3]! &= ~(1 << (row & 7));
-    if (this.#width === STRING_BYTES) this.words.fill(0, 4 * row, 4 * row + 4);
+    if (this.#width === STRING_BYTES) this.#clearString(row);
+  }
+
+  #clearString(row: number): void {
+    const { words } = this;
+    words[4 * row] = 0;
+    words[4 * row + 1] = 0;
+    words[4 * row + 2] = 0;
+    words[4 * row + 3] = 0;
   }
 
   setWords(row: number, low: number, high: number): void {
@@ -114,8 +122,16 @@ export class RowVectors {
   #headers: { key: string; value: Buffer | null }[] = [];
   #vectors: duckdb.Vector[] = [];
   readonly #address = { low: 0, high: 0 };
+  #block: { bytes: Buffer; words: Int32Array; doubles: Float64Array } = {
+    bytes: Buffer.alloc(0),
+    words: new Int32Array(0),
+    doubles: new Float64Array(0),
+  };
   #blockNumber = 0;
   #blocks = 0;
+  /** Where each row of the chunk begins in its block, in bytes. */
+  readonly #positions = new Int32Array(VECTOR_ROWS);
+  #filled = 0;
   rows = 0;
 
   constructor(types: readonly ColumnType[]) {
@@ -131,48 +147,89 @@ export class RowVectors {
     this.#headers = [];
     this.#blockNumber = 0;
     this.#blocks = 0;
+    this.#filled = 0;
     this.rows = 0;
   }
 
+  /** Takes the reader's row; its values are filled in with those of its block, column by column. */
   add(reader: RowReader): void {
-    if (reader.blockNumber !== this.#blockNumber) this.#giveBlock(reader);
-    const row = this.rows++;
-    const { words, doubles, at } = reader;
-    const offset = doubles[at / 8 + DOUBLE.offset]!;
-    this.#offsets.setWords(row, offset, offset / TWO_32);
-    const timestampMs = doubles[at / 8 + DOUBLE.timestampMs]!;
-    const timestampUs = timestampMs * 1_000;
-    if (timestampMs === NO_TIMESTAMP) this.#timestamps.setNull(row);
-    else this.#timestamps.setWords(row, timestampUs, Math.floor(timestampUs / TWO_32));
-    this.#addBytes(this.#keys, reader, words[at / 4 + WORD.keyStart]!, words[at / 4 + WORD.keyLength]!);
-    this.#addBytes(this.#extras, reader, words[at / 4 + WORD.extraStart]!, words[at / 4 + WORD.extraLength]!);
-    this.#addHeaders(reader, row);
-    this.#addColumns(reader, row);
+    if (reader.blockNumber !== this.#blockNumber) {
+      this.#fillRun();
+      this.#giveBlock(reader);
+    }
+    this.#positions[this.rows++] = reader.at;
   }
 
-  #addBytes(column: ColumnBuffer, { block, at }: RowReader, start: number, length: number): void {
-    if (start < 0) column.setNull(this.rows - 1);
-    else column.setString(this.rows - 1, block, at + start, length, this.#address);
+  /** Fills in the rows taken since the last call: all of one block. */
+  #fillRun(): void {
+    const [from, until] = [this.#filled, this.rows];
+    this.#filled = until;
+    if (from === until) return;
+    this.#fillNumbers(from, until);
+    this.#fillBytes(this.#keys, WORD.keyStart, from, until);
+    this.#fillBytes(this.#extras, WORD.extraStart, from, until);
+    for (let row = from; row < until; row++) this.#addHeaders(row);
+    let word = columnsWord(this.#types.length);
+    for (const [i, type] of this.#types.entries()) {
+      if (type === 'string') this.#fillStrings(i, word, from, until);
+      else this.#fillWords(i, word, from, until);
+      word += 2;
+    }
   }
 
-  #addColumns({ block, words, at }: RowReader, row: number): void {
-    const types = this.#types;
-    const mask = at / 4 + WORD.mask;
-    let word = at / 4 + columnsWord(types.length);
-    for (let i = 0; i < types.length; i++, word += 2) {
-      const column = this.#columns[i]!;
-      const type = types[i]!;
-      if (((words[mask + (i >> 5)]! >> (i & 31)) & 1) === 0) column.setNull(row);
-      else if (type === 'string')
-        column.setString(row, block, at + words[word]!, words[word + 1]!, this.#address);
-      else if (type === 'int32') column.words[row] = words[word]!;
-      else if (type === 'boolean') column.setByte(row, words[word]!);
-      else column.setWords(row, words[word]!, words[word + 1]!);
+  #fillNumbers(from: number, until: number): void {
+    const { doubles } = this.#block;
+    for (let row = from; row < until; row++) {
+      const at = this.#positions[row]! / 8;
+      const offset = doubles[at + DOUBLE.offset]!;
+      this.#offsets.setWords(row, offset, offset / TWO_32);
+      const timestampMs = doubles[at + DOUBLE.timestampMs]!;
+      const timestampUs = timestampMs * 1_000;
+      if (timestampMs === NO_TIMESTAMP) this.#timestamps.setNull(row);
+      else this.#timestamps.setWords(row, timestampUs, Math.floor(timestampUs / TWO_32));
+    }
+  }
+
+  /** A string every row has words for: start (-1: null) and length. */
+  #fillBytes(column: ColumnBuffer, startWord: number, from: number, until: number): void {
+    const { words, bytes } = this.#block;
+    for (let row = from; row < until; row++) {
+      const at = this.#positions[row]!;
+      const start = words[at / 4 + startWord]!;
+      if (start < 0) column.setNull(row);
+      else column.setString(row, bytes, at + start, words[at / 4 + startWord + 1]!, this.#address);
+    }
+  }
+
+  #fillStrings(index: number, word: number, from: number, until: number): void {
+    const { words, bytes } = this.#block;
+    const column = this.#columns[index]!;
+    const [maskWord, maskBit] = [WORD.mask + (index >> 5), 1 << (index & 31)];
+    for (let row = from; row < until; row++) {
+      const at = this.#positions[row]!;
+      const first = at / 4;
+      if ((words[first + maskWord]! & maskBit) === 0) column.setNull(row);
+      else column.setString(row, bytes, at + words[first + word]!, words[first + word + 1]!, this.#address);
+    }
+  }
+
+  #fillWords(index: number, word: number, from: number, until: number): void {
+    const { words } = this.#block;
+    const column = this.#columns[index]!;
+    const width = WIDTHS[this.#types[index]!];
+    const [maskWord, maskBit] = [WORD.mask + (index >> 5), 1 << (index & 31)];
+    for (let row = from; row < until; row++) {
+      const first = this.#positions[row]! / 4;
+      if ((words[first + maskWord]! & maskBit) === 0) column.setNull(row);
+      else if (width === 8) column.setWords(row, words[first + word]!, words[first + word + 1]!);
+      else if (width === 4) column.words[row] = words[first + word]!;
+      else column.setByte(row, words[first + word]!);
     }
   }
 
   /** Gives DuckDB the reader's block and learns where its copy lies. */
-  #giveBlock({ block, blockNumber }: RowReader): void {
+  #giveBlock({ block, words, doubles, blockNumber }: RowReader): void {
+    this.#block = { bytes: block, words, doubles };
     const heap = this.#vectors.at(-1)!;
     duckdb.vector_assign_string_element_len(heap, this.#blocks, block);
     const entry = duckdb.vector_get_data(heap, (this.#blocks + 1) * STRING_BYTES);
@@ -183,7 +240,9 @@ export class RowVectors {
     this.#blockNumber = blockNumber;
   }
 
-  #addHeaders({ block, words, at }: RowReader, row: number): void {
+  #addHeaders(row: number): void {
+    const { bytes, words } = this.#block;
+    const at = this.#positions[row]!;
     const count = words[at / 4 + WORD.headerCount]!;
     if (count === 0) {
       this.#headerLists.setNull(row);
@@ -195,11 +254,12 @@ export class RowVectors {
     entry[4 * row + 2] = count;
     const start = at + words[at / 4 + WORD.headersStart]!;
     // The block's memory is used again before `finish` runs, so values are copied.
-    for (const { key, value } of headersOf(block, start, count))
+    for (const { key, value } of headersOf(bytes, start, count))
       this.#headers.push({ key, value: value && Buffer.from(value) });
   }
 
   finish(): void {
+    this.#fillRun();
     const [offset, timestamp, key, headers, extra, ...rest] = this.#vectors as [
       duckdb.Vector,
       duckdb.Vector,

@@ -114,7 +114,7 @@ export class RowReader {
   block: Buffer = Buffer.alloc(0);
   words: Int32Array = new Int32Array(0);
   doubles: Float64Array = new Float64Array(0);
-  /** Different for every block of every reader: a block's memory is used again for the next. */
+  /** Different for every block of every reader: a block's memory is used again for the one after next. */
   blockNumber = 0;
   /** Where the row begins in the block, in bytes. */
   at = 0;

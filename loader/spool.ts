@@ -127,14 +127,16 @@ export class Spool implements Disposable {
     if (release || bytes.buffer.length > BLOCK_BYTES) setBuffer(bytes, EMPTY);
   }
 
-  /** The blocks of an hour in the order they were written; each is valid until the next is asked for. */
+  /** The blocks of an hour in the order they were written; each stays valid until the one after next is asked for. */
   *blocks(hour: HourIndex): Generator<Buffer, void, void> {
     const bytes = this.#hours.get(hour);
     if (bytes === undefined) return;
-    let block: Buffer = EMPTY;
+    const buffers = [EMPTY, EMPTY];
     for (let i = 0; i < bytes.blocks.length; i += 2) {
       const length = bytes.blocks[i + 1]!;
-      if (block.length < length) block = Buffer.allocUnsafeSlow(Math.max(length, BLOCK_BYTES));
+      if (buffers[0]!.length < length) buffers[0] = Buffer.allocUnsafeSlow(Math.max(length, BLOCK_BYTES));
+      const block = buffers[0]!;
+      buffers.reverse();
       for (let done = 0; done < length; ) {
         const got = readSync(this.#fd, block, done, length - done, bytes.blocks[i]! + done);
         if (got === 0) throw new Error(`${this.#path} was cut short by another process; run the load again`);

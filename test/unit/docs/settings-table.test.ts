@@ -34,11 +34,8 @@ function defaultText(path: string, value: unknown): string {
 function accepts(path: string, node: SchemaNode): string {
   if (node.anyOf) return node.anyOf.map((each) => accepts(path, each)).join(' or ');
   if (node.minimum === undefined || node.maximum === undefined) {
-    return node.pattern
-      ? 'HOST:PORT, …'
-      : node.type === 'string' && !node.enum && !node.format
-        ? 'a text'
-        : acceptedText(node);
+    if (node.enum || node.format || node.type !== 'string') return acceptedText(node);
+    return node.pattern ? 'HOST:PORT, …' : 'a text';
   }
   const bound = (value: number) =>
     value === Number.MAX_SAFE_INTEGER ? '2^53 - 1' : (inUnit(path, value) ?? String(value));

@@ -6,14 +6,13 @@ import type { AnyApi, Api, ReadOf, Shape, WriteOf } from './schema.ts';
 import { Reader, WireError, Writer } from './wire.ts';
 
 const LENGTH_BYTES = 4;
-/** A frame that spans chunks gets this much at once; more only as bytes really arrive. */
+/** A frame gets this much at once; more only as bytes really arrive. */
 const FIRST_ALLOCATION_BYTES = 4 * 1024 * 1024;
 const API_VERSIONS_KEY = 18;
 
 /**
- * Cuts the chunks of one connection into frames (without their length). A frame inside one chunk is a view of it; one
- * that spans chunks is gathered in a buffer got from `allocate`, at its start. A length below 0 or above `limitBytes`
- * throws WireError.
+ * Cuts the chunks of one connection into frames (without their length), each gathered in a buffer got from `allocate`, so
+ * that the memory of a chunk is free once it was taken. A length below 0 or above `limitBytes` throws WireError.
  */
 export class FrameSplitter {
   readonly #limitBytes: number;
@@ -24,8 +23,8 @@ export class FrameSplitter {
   #frameBytes = 0;
   #filled = 0;
 
-  /** `allocate` gives a buffer of at least that many bytes, contents arbitrary. */
-  constructor(limitBytes: number, allocate: (bytes: number) => Buffer = Buffer.allocUnsafeSlow) {
+  /** `allocate` gives a buffer of at least that many bytes, contents arbitrary; a frame lies at the start of one. */
+  constructor(limitBytes: number, allocate: (bytes: number) => Buffer = Buffer.allocUnsafe) {
     this.#limitBytes = limitBytes;
     this.#allocate = allocate;
   }
@@ -35,34 +34,27 @@ export class FrameSplitter {
     const frames: Buffer[] = [];
     let at = 0;
     while (at < chunk.length) {
-      if (this.#frame) {
-        at = this.#fill(this.#frame, chunk, at, frames);
-        continue;
-      }
-      const wanted = LENGTH_BYTES - this.#lengthBytes;
-      const copied = chunk.copy(this.#length, this.#lengthBytes, at, Math.min(at + wanted, chunk.length));
-      at += copied;
-      this.#lengthBytes += copied;
-      if (this.#lengthBytes < LENGTH_BYTES) break;
-      at = this.#begin(chunk, at, frames);
+      if (this.#frame === undefined) at = this.#begin(chunk, at);
+      if (this.#frame !== undefined) at = this.#fill(this.#frame, chunk, at, frames);
     }
     return frames;
   }
 
-  #begin(chunk: Buffer, at: number, frames: Buffer[]): number {
+  /** Takes what is there of a length; once it is whole there is a frame to fill. */
+  #begin(chunk: Buffer, at: number): number {
+    const wanted = LENGTH_BYTES - this.#lengthBytes;
+    const copied = chunk.copy(this.#length, this.#lengthBytes, at, Math.min(at + wanted, chunk.length));
+    this.#lengthBytes += copied;
+    if (this.#lengthBytes < LENGTH_BYTES) return at + copied;
     const size = this.#length.readInt32BE();
     if (size < 0 || size > this.#limitBytes) {
       throw new WireError(`a frame of ${size} bytes where at most ${this.#limitBytes} are allowed`);
     }
     this.#lengthBytes = 0;
-    if (at + size <= chunk.length) {
-      frames.push(chunk.subarray(at, at + size));
-      return at + size;
-    }
     this.#frame = this.#allocate(Math.min(size, FIRST_ALLOCATION_BYTES));
     this.#frameBytes = size;
     this.#filled = 0;
-    return at;
+    return at + copied;
   }
 
   #fill(frame: Buffer, chunk: Buffer, at: number, frames: Buffer[]): number {

@@ -10,6 +10,7 @@ import type { BufferPool } from '../protocol/buffer-pool.ts';
 import { FrameSplitter } from '../protocol/frame.ts';
 import { WireError } from '../protocol/wire.ts';
 import { apiKeyOf, dispatch, type Reply } from './dispatch.ts';
+import { readInto } from './socket-input.ts';
 
 const MiB = 1024 * 1024;
 /** Requests of one connection under way at once. */
@@ -18,6 +19,13 @@ const MAX_REQUESTS_UNDER_WAY = 128;
 const MAX_REQUEST_BYTES_UNDER_WAY = 64 * MiB;
 /** Replies not yet taken by the client; above it no further request is served. One fetch may go over it. */
 const MAX_UNSENT_BYTES = 4 * MiB;
+
+/** Memory that the connections of a server share. */
+export interface SharedMemory {
+  /** What a socket reads into; its contents are used up within the event. */
+  input: Buffer;
+  frames: BufferPool;
+}
 
 /** The place of a request in the order of replies. */
 interface Slot {
@@ -30,7 +38,7 @@ interface Slot {
 export class Connection {
   readonly #socket: Socket;
   readonly #broker: BrokerContext;
-  readonly #frameBuffers: BufferPool;
+  readonly #frames: BufferPool;
   readonly #splitter: FrameSplitter;
   readonly #closing = new AbortController();
   readonly #name: string;
@@ -43,18 +51,16 @@ export class Connection {
   #isCorked = false;
   #isDraining = false;
 
-  /** `frameBuffers` may be shared by connections. */
-  constructor(socket: Socket, broker: BrokerContext, frameBuffers: BufferPool) {
+  constructor(socket: Socket, broker: BrokerContext, { input, frames }: SharedMemory) {
     this.#socket = socket;
     this.#broker = broker;
-    this.#frameBuffers = frameBuffers;
-    const allocate = (bytes: number) => frameBuffers.lend(bytes);
-    this.#splitter = new FrameSplitter(broker.settings.maxRequestBytes, allocate);
+    this.#frames = frames;
+    this.#splitter = new FrameSplitter(broker.settings.maxRequestBytes, (bytes) => frames.lend(bytes));
     this.#name = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#localAddress = socket.localAddress ?? broker.settings.host;
     socket.setNoDelay(true);
     socket.setTimeout(broker.settings.idleConnectionMs, () => this.#onIdle());
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    readInto(socket, input, (bytes) => this.#onData(bytes));
     socket.on('error', (error) => broker.logger.debug(`connection ${this.#name}: ${error.message}`));
     socket.on('close', () => this.#closing.abort());
   }
@@ -139,7 +145,7 @@ export class Connection {
       this.#disconnect((error as Error).message);
     }
     // Nothing refers to the request any more: what it appended is written, and no answer holds views of it.
-    this.#frameBuffers.giveBack(frame);
+    this.#frames.giveBack(frame);
     slot.isDone = true;
     this.#sendReady();
   }

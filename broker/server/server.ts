@@ -6,11 +6,13 @@ import net from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { BrokerContext } from '../handlers/handler.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
-import { Connection } from './connection.ts';
+import { Connection, type SharedMemory } from './connection.ts';
 
 /** Connections that have not taken their last replies after this are closed all the same. */
 const DRAIN_LIMIT_MS = 2_000;
 const BACKLOG = 511;
+/** Fits the second-level cache of common processors together with what it is copied to. */
+const INPUT_BYTES = 256 * 1024;
 
 /** What a person can do about a port that cannot be had. */
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
@@ -29,9 +31,9 @@ export class Server {
   readonly #connections = new Set<Connection>();
 
   private constructor(broker: BrokerContext) {
-    const frameBuffers = new BufferPool();
+    const memory: SharedMemory = { input: Buffer.allocUnsafeSlow(INPUT_BYTES), frames: new BufferPool() };
     this.#server = net.createServer((socket) => {
-      const connection = new Connection(socket, broker, frameBuffers);
+      const connection = new Connection(socket, broker, memory);
       this.#connections.add(connection);
       socket.on('close', () => this.#connections.delete(connection));
     });

@@ -28,12 +28,17 @@ test('memory that was not lent is not taken in', () => {
   expect(pool.lend(100 * KiB).buffer).not.toBe(foreign.buffer);
 });
 
-test('sizes beyond the pool are served with buffers of their own', () => {
+test('small sizes come from the slab of Node, large ones are their own, and neither is kept', () => {
   const pool = new BufferPool();
-  for (const size of [0, 1, 64 * KiB - 1, 5 * KiB * KiB]) {
-    const own = pool.lend(size);
-    expect(own.length).toBe(size);
-    pool.giveBack(own);
-    if (size > 0) expect(pool.lend(size).buffer).not.toBe(own.buffer);
-  }
+  for (const size of [0, 1, 4 * KiB - 1]) expect(pool.lend(size).length).toBe(size);
+  const large = pool.lend(5 * KiB * KiB);
+  expect(large.length).toBe(5 * KiB * KiB);
+  pool.giveBack(large);
+  expect(pool.lend(5 * KiB * KiB).buffer).not.toBe(large.buffer);
+});
+
+test('a size takes the smallest kind that holds it', () => {
+  const pool = new BufferPool();
+  const lengths = [16 * KiB, 256 * KiB, 1024 * KiB].map((size) => pool.lend(size).length);
+  expect(new Set(lengths).size).toBe(3);
 });

@@ -69,13 +69,24 @@ export function visibleFiles(warehouse: string, topic: string): string[] {
   return listing(warehouse, topic).filter((path) => /^dt=[^/]*\/hour=[^/]*\/[^_.][^/]*\.parquet$/.test(path));
 }
 
-/** Every file below a topic, relative to it, sorted. */
+/** Every file below a topic, relative to it, sorted. A directory that goes away under the listing has none. */
 export function listing(warehouse: string, topic: string): string[] {
   const root = join(warehouse, topic);
-  return readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+  return filesBelow(root)
+    .map((path) => path.slice(root.length + 1))
     .sort();
+}
+
+function filesBelow(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+      const path = join(directory, entry.name);
+      return entry.isDirectory() ? filesBelow(path) : [path];
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** The lines of all quarantine files of a topic. */

@@ -1,0 +1,92 @@
+/**
+ * A store that goes wrong at a chosen moment: the process dies there, or one answer gets lost, or one call is refused. It
+ * counts the operations that change something; what only looks never makes a difference to a crash.
+ */
+import type { PublishOutcome, Store, StoreEntry } from '../../loader/store/store.ts';
+
+/**
+ * `dies after`: the operation is done, nobody hears of it, and no later one is done. `loses the answer of`: it is done, the
+ * caller is told of a time-out, later ones work. `is refused`: it isn't done, later ones work.
+ */
+export type Trouble = 'dies after' | 'loses the answer of' | 'is refused';
+
+/** Which operation meets the trouble, by its name and its number; asked until one does. */
+export type Moment = (name: string, index: number) => boolean;
+
+export class StoppingStore implements Store {
+  readonly url: string;
+  readonly #store: Store;
+  readonly #isMoment: Moment;
+  readonly #trouble: Trouble;
+  #isDead = false;
+  /** The operations that change something, so far: `publish topic/_loader/…`. */
+  readonly done: string[] = [];
+  /** The operation that met the trouble, or undefined if none did. */
+  met: string | undefined;
+
+  constructor(store: Store, isMoment: Moment, trouble: Trouble) {
+    this.#store = store;
+    this.url = store.url;
+    this.#isMoment = isMoment;
+    this.#trouble = trouble;
+  }
+
+  async #change<T>(name: string, operation: () => Promise<T>): Promise<T> {
+    if (this.#isDead) throw new Error('the process is dead');
+    const index = this.done.push(name) - 1;
+    if (this.met !== undefined || !this.#isMoment(name, index)) return await operation();
+    this.met = name;
+    this.#isDead = this.#trouble === 'dies after';
+    if (this.#trouble === 'is refused') throw new Error(`${name} was refused by the test`);
+    await operation();
+    throw new Error(`${name} was answered by a time-out`);
+  }
+
+  async #look<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.#isDead) throw new Error('the process is dead');
+    return await operation();
+  }
+
+  makeDirectory(path: string): Promise<void> {
+    return this.#change(`makeDirectory ${path}`, () => this.#store.makeDirectory(path));
+  }
+  upload(localPath: string, path: string): Promise<number> {
+    return this.#change(`upload ${path}`, () => this.#store.upload(localPath, path));
+  }
+  create(path: string, body: Uint8Array | string): Promise<void> {
+    return this.#change(`create ${path}`, () => this.#store.create(path, body));
+  }
+  publish(from: string, to: string): Promise<PublishOutcome> {
+    return this.#change(`publish ${to}`, () => this.#store.publish(from, to));
+  }
+  move(from: string, to: string): Promise<boolean> {
+    return this.#change(`move ${to}`, () => this.#store.move(from, to));
+  }
+  overwrite(from: string, to: string): Promise<void> {
+    return this.#change(`overwrite ${to}`, () => this.#store.overwrite(from, to));
+  }
+  sync(paths: readonly string[]): Promise<void> {
+    return this.#change(`sync ${paths[0]}`, () => this.#store.sync(paths));
+  }
+  remove(path: string): Promise<void> {
+    return this.#change(`remove ${path}`, () => this.#store.remove(path));
+  }
+  read(path: string): Promise<Buffer | undefined> {
+    return this.#look(() => this.#store.read(path));
+  }
+  readRange(path: string, start: number, length: number): Promise<Buffer> {
+    return this.#look(() => this.#store.readRange(path, start, length));
+  }
+  stat(path: string): Promise<StoreEntry | undefined> {
+    return this.#look(() => this.#store.stat(path));
+  }
+  list(path: string): Promise<StoreEntry[]> {
+    return this.#look(() => this.#store.list(path));
+  }
+  readablePath(path: string): string {
+    return this.#store.readablePath(path);
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#store[Symbol.asyncDispose]();
+  }
+}

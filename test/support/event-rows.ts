@@ -5,27 +5,25 @@
 import type { SeededRandom } from '../../jobs/activity-in/seeded-random.ts';
 import { type EventSchema, parseSchema } from '../../schemas/event-schema.ts';
 
-/** Every column type, required and optional. */
-export const PROBE_SCHEMA: EventSchema = parseSchema(
-  'probe',
-  JSON.stringify({
-    type: 'object',
-    'x-event-time': 'at',
-    required: ['at', 'host', 'status', 'ok'],
-    properties: {
-      at: { type: 'string', format: 'date-time' },
-      host: { type: 'string' },
-      status: { type: 'integer', format: 'int32' },
-      ok: { type: 'boolean' },
-      note: { type: ['string', 'null'] },
-      bytes: { type: ['integer', 'null'], format: 'int64' },
-      score: { type: ['number', 'null'] },
-      seen_at: { type: ['string', 'null'], format: 'date-time' },
-      is_new: { type: ['boolean', 'null'] },
-      level: { type: ['integer', 'null'], format: 'int32' },
-    },
-  }),
-);
+/** A schema with every column type, required and optional, as the text of its file. */
+export const PROBE_TEXT = JSON.stringify({
+  type: 'object',
+  'x-event-time': 'at',
+  required: ['at', 'host', 'status', 'ok'],
+  properties: {
+    at: { type: 'string', format: 'date-time' },
+    host: { type: 'string' },
+    status: { type: 'integer', format: 'int32' },
+    ok: { type: 'boolean' },
+    note: { type: ['string', 'null'] },
+    bytes: { type: ['integer', 'null'], format: 'int64' },
+    score: { type: ['number', 'null'] },
+    seen_at: { type: ['string', 'null'], format: 'date-time' },
+    is_new: { type: ['boolean', 'null'] },
+    level: { type: ['integer', 'null'], format: 'int32' },
+  },
+});
+export const PROBE_SCHEMA: EventSchema = parseSchema('probe', PROBE_TEXT);
 
 /** What the event times of the tests must lie in. */
 export const PROBE_BOUNDS = {

@@ -5,6 +5,9 @@
 import { Piscina } from 'piscina';
 import { STOP, type TaskInput, type TaskResult } from './task.ts';
 
+/** Of each thread's JavaScript heap: its garbage is short-lived views, a third of V8's default is as fast and 60 MB smaller. */
+const YOUNG_GENERATION_MIB = 16;
+
 export class TaskPool implements AsyncDisposable {
   readonly #pool: Piscina<TaskInput, TaskResult>;
   readonly #stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
@@ -19,6 +22,7 @@ export class TaskPool implements AsyncDisposable {
       concurrentTasksPerWorker: 1,
       atomics: 'async', // a thread between two tasks must still see its sockets close
       idleTimeout: 60_000,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
     });
   }
 

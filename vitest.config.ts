@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    // V8 aborts processes that start and end worker threads while it guards code pages by protection keys; see bin/millrace.mjs.
+    execArgv: ['--no-memory-protection-keys'],
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -1,14 +1,21 @@
 #!/usr/bin/env node
-// Plain JavaScript, so that any Node can start it: it hands over to the Node 24 that npm installed.
+// Plain JavaScript, so that any Node can start it: it hands over to a Node 24, its own or the one that npm installed.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/**
+ * V8's bookkeeping of memory-protected code pages aborts processes that start and end worker threads ("Check failed:
+ * jit_page.has_value()", seen with Node 24.21 on machines with protection keys). Without the keys it has nothing to do.
+ */
+const FLAGS = ['--no-memory-protection-keys'];
+
 const main = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 
-/** The Node 24 binary of the optional dependency, or an exit with one line that says what is missing. */
+/** This Node if it is recent enough, else the binary of the optional dependency, or an exit with one line that says what is missing. */
 function findNode() {
+  if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath;
   const name = `node-${process.platform}-${process.arch}`;
   try {
     return join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin', 'node');
@@ -25,7 +32,7 @@ function findNode() {
  * it must not count twice (cli/interruption.ts). If this process is killed the channel breaks and the child ends itself.
  */
 function runChild() {
-  const child = spawn(findNode(), [main, ...process.argv.slice(2)], {
+  const child = spawn(findNode(), [...FLAGS, main, ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, _MILLRACE_SHIM: '1' },
   });
@@ -41,9 +48,4 @@ function runChild() {
   });
 }
 
-if (Number(process.versions.node.split('.')[0]) >= 24) {
-  process.argv[1] = main;
-  await import(main);
-} else {
-  runChild();
-}
+runChild();

@@ -55,6 +55,9 @@ export async function fetchAll([address, topic]: string[]): Promise<void> {
   const range = { from: from[0]!.offset, until: until[0]!.offset };
   const options = { maxBytes: loader.fetchBytes, isolation: 'read_committed' } as const;
   let next = range.from;
-  for await (const fetched of fetchRange(client, part, range, options)) next = fetched.nextOffset;
+  for await (const { nextOffset, release } of fetchRange(client, part, range, options)) {
+    next = nextOffset;
+    release();
+  }
   process.stdout.write(`${next - range.from}\n`);
 }

@@ -138,6 +138,7 @@ async function runTask(input: TaskInput, { store, client, writer }: ThreadResour
     isolation: 'read_committed',
   })) {
     sorter.add(fetched.bytes);
+    fetched.release();
     next = Math.min(fetched.nextOffset, range.until);
     progress[0] = sorter.read;
     checkStop();

@@ -6,6 +6,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { apiVersions } from '../protocol/apis/api-versions.ts';
+import { BufferPool } from '../protocol/buffer-pool.ts';
 import { errorNameOf, KafkaError } from '../protocol/errors.ts';
 import { correlationIdOf, decodeResponse, encodeRequest, FrameSplitter } from '../protocol/frame.ts';
 import type { AnyApi, Api, ReadOf, Shape, WriteOf } from '../protocol/schema.ts';
@@ -14,6 +15,11 @@ import type { AnyApi, Api, ReadOf, Shape, WriteOf } from '../protocol/schema.ts'
 const REQUESTS_IN_FLIGHT_MAX = 1_000;
 /** A larger response is taken for garbage. The largest batch a broker can be told to take is 1 GiB. */
 const RESPONSE_BYTES_MAX = 1024 * 1024 * 1024 + 1024 * 1024;
+/**
+ * What all sockets of this thread read into; it is used up within the event. Otherwise Node allocates 64 KiB for every
+ * read, and V8 answers that much outside memory with one full collection after the other.
+ */
+const INPUT = Buffer.allocUnsafeSlow(256 * 1024);
 const CLIENT_SOFTWARE = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0.1' };
 
 /** Where a broker listens. */
@@ -38,9 +44,21 @@ interface Waiting {
 
 const addressText = ({ host, port }: Address) => `${host}:${port}`;
 
-function openSocket(address: Address, timeoutMs: number): Promise<Socket> {
+/** A connected socket, and where what it reads goes: to be set before anything is asked. */
+interface Opened {
+  socket: Socket;
+  input: { take(bytes: Buffer): void };
+}
+
+function openSocket(address: Address, timeoutMs: number): Promise<Opened> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ ...address, noDelay: true, keepAlive: true });
+    const input = { take: (_bytes: Buffer): void => {} };
+    const callback = (count: number) => {
+      input.take(INPUT.subarray(0, count));
+      return true;
+    };
+    const onread = { buffer: INPUT, callback };
+    const socket = connect({ ...address, noDelay: true, keepAlive: true, onread });
     const fail = (reason: string, cause?: Error) => {
       socket.destroy();
       const detail = `connection to ${addressText(address)} (${reason})`;
@@ -52,7 +70,7 @@ function openSocket(address: Address, timeoutMs: number): Promise<Socket> {
       socket.setTimeout(0);
       socket.removeAllListeners('timeout');
       socket.removeAllListeners('error');
-      resolve(socket);
+      resolve({ socket, input });
     });
   });
 }
@@ -62,7 +80,8 @@ export class Connection implements AsyncDisposable {
   readonly address: Address;
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
-  readonly #frames = new FrameSplitter(RESPONSE_BYTES_MAX);
+  readonly #buffers = new BufferPool();
+  readonly #frames = new FrameSplitter(RESPONSE_BYTES_MAX, (bytes) => this.#buffers.lend(bytes));
   readonly #waiting: Waiting[] = [];
   /** Resolves when the connection is gone, for whatever reason. */
   readonly closed: Promise<void>;
@@ -71,13 +90,13 @@ export class Connection implements AsyncDisposable {
   #corked = false;
   #failure: Error | undefined;
 
-  private constructor(socket: Socket, address: Address, options: ConnectionOptions) {
+  private constructor({ socket, input }: Opened, address: Address, options: ConnectionOptions) {
     this.#socket = socket;
     this.address = address;
     this.#options = options;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    input.take = (bytes) => this.#onData(bytes);
     socket.on('error', (error: NodeJS.ErrnoException) =>
       this.#fail(this.#broken(error.code ?? error.message)),
     );
@@ -89,8 +108,8 @@ export class Connection implements AsyncDisposable {
 
   /** Connects and agrees on versions; rejects with NETWORK_EXCEPTION or REQUEST_TIMED_OUT. */
   static async open(address: Address, options: ConnectionOptions): Promise<Connection> {
-    const socket = await openSocket(address, options.connectTimeoutMs);
-    const connection = new Connection(socket, address, options);
+    const opened = await openSocket(address, options.connectTimeoutMs);
+    const connection = new Connection(opened, address, options);
     try {
       await connection.#negotiate();
       return connection;
@@ -124,6 +143,11 @@ export class Connection implements AsyncDisposable {
       throw new KafkaError('UNSUPPORTED_VERSION', detail);
     }
     return decodeResponse(api, version, await this.#exchange(api, version, body));
+  }
+
+  /** Takes back the memory of an answer by any byte field of it; nothing may refer to it, and only once. */
+  giveBack(field: Buffer): void {
+    this.#buffers.giveBack(field);
   }
 
   async #negotiate(): Promise<void> {

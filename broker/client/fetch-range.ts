@@ -38,6 +38,8 @@ export interface FetchedBatches {
   bytes: Buffer;
   /** Every offset below has been delivered or does not exist. May lie above the range's end. */
   nextOffset: Offset;
+  /** For readers that are done with `bytes` and all views of it: lets the memory be used for a later fetch. */
+  release(): void;
 }
 
 type Answer = Response<typeof fetch>['responses'][number]['partitions'][number];
@@ -100,6 +102,15 @@ class RangeReader {
     return answer;
   }
 
+  /** What gives back the memory of an answer's records; further calls do nothing. */
+  releaseOf(records: Buffer): () => void {
+    let connection = this.#connection;
+    return () => {
+      connection?.giveBack(records);
+      connection = undefined;
+    };
+  }
+
   async close(): Promise<void> {
     const connection = this.#connection;
     this.#connection = undefined;
@@ -132,7 +143,9 @@ export async function* fetchRange(
     let pending = ahead(reader.fetch(position));
     for (;;) {
       const answer = await pending;
-      const taken = committedBatches(answer.records ?? Buffer.alloc(0), {
+      const records = answer.records ?? Buffer.alloc(0);
+      const release = reader.releaseOf(records);
+      const taken = committedBatches(records, {
         from: position,
         until: range.until,
         aborted: options.isolation === 'read_committed' ? (answer.abortedTransactions ?? []) : [],
@@ -140,13 +153,13 @@ export async function* fetchRange(
       if (taken.nextOffset === position) {
         if (endOf(answer, options) < range.until) return;
         checkNothingLeft(answer, part, position);
-        yield { bytes: taken.bytes, nextOffset: range.until };
+        yield { bytes: taken.bytes, nextOffset: range.until, release };
         return;
       }
       position = taken.nextOffset;
       const done = position >= range.until;
       if (!done) pending = ahead(reader.fetch(position));
-      yield taken;
+      yield { ...taken, release };
       if (done) return;
     }
   } finally {

@@ -1,10 +1,12 @@
 import { createServer } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { KafkaClient } from '../../broker/client/client.ts';
 import { fetchRange } from '../../broker/client/fetch-range.ts';
 import { partitionOf } from '../../broker/client/partitioner.ts';
 import { Producer } from '../../broker/client/producer.ts';
 import { CODECS, type CodecName } from '../../broker/protocol/compression.ts';
+import { batchesOf, recordsOf } from '../../broker/protocol/record-batch.ts';
 import type { TopicPartition } from '../../broker/topic-partition.ts';
 import { settingsSchema } from '../../config/settings.ts';
 import { ClientHarness, producerSettings, readAll } from '../support/client-harness.ts';
@@ -95,6 +97,32 @@ test('a range is read whole, its first and last batch may overlap it, and nextOf
   }
   expect(last).toBe(1000);
   expect(await readAll(client, part, 500, 500)).toEqual([]);
+});
+
+test('what a reader still holds stays as it was, whatever of the rest it has released', async () => {
+  await using harness = await ClientHarness.start();
+  const client = await harness.connect();
+  const part = await filledTopic(client, 5000);
+  const held: Array<{ bytes: Buffer; copy: Buffer }> = [];
+  const releases: Array<() => void> = [];
+  let [next, item] = [0, 0];
+  const options = { maxBytes: 8_000, isolation: 'read_committed' } as const;
+  for await (const { bytes, release } of fetchRange(client, part, { from: 0, until: 5000 }, options)) {
+    const copy = Buffer.from(bytes);
+    // Long enough for the next answer to come, which must not come into this one's memory.
+    await wait(2);
+    for (const { at, header } of batchesOf(bytes))
+      for (const { offset, value } of recordsOf(bytes, at, header)) {
+        expect([offset, String(value)]).toEqual([next, `value ${next}`]);
+        next += 1;
+      }
+    if (item++ % 3 === 0) held.push({ bytes, copy });
+    else releases.push(release);
+    // Each is called again and again: only the first call may count.
+    for (const each of releases) each();
+  }
+  expect([next, held.length > 3]).toEqual([5000, true]);
+  for (const { bytes, copy } of held) expect(bytes.equals(copy)).toBe(true);
 });
 
 test('a batch larger than the bytes asked for comes whole', async () => {

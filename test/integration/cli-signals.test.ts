@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startBrokerProcess, startCli, statusOf } from '../support/run-cli.ts';
+import { cleanEnvironment, startBrokerProcess, startCli, statusOf } from '../support/run-cli.ts';
 
 const INTERRUPTION = pathToFileURL(join(import.meta.dirname, '../../cli/interruption.ts')).href;
 const SHIM = join(import.meta.dirname, '../../bin/millrace.mjs');
@@ -99,6 +99,7 @@ describe('a broker process', () => {
         [SHIM, 'broker', '--port', '0', '--data', join(directory, `shim-${signal}`), '--json'],
         {
           stdio: ['ignore', 'pipe', 'inherit'],
+          env: cleanEnvironment(),
         },
       );
       started.push(shim);

@@ -30,7 +30,7 @@ export async function statusOf(child: ChildProcess): Promise<number> {
 }
 
 /** The environment without settings of whoever runs the tests. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
+export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_')));
 }
 

@@ -1,6 +1,7 @@
 /**
  * How fast events come out of the broker: our own client, which checks every batch, and kcat, a C client, against the
- * floor of the same number of bytes going from a file through a socket.
+ * floor of the same number of bytes going from a file through a socket. The time of our client and of the floor is that of
+ * the reading, without the start of the process; CPU and memory are those of the whole process.
  */
 import { join } from 'node:path';
 import { KafkaClient } from '../broker/client/client.ts';
@@ -24,7 +25,8 @@ export async function benchFetch(directory: string): Promise<void> {
   await produceWithKcat(broker, TOPIC, file, 'none');
   const figures: Figure[] = [await floor(file)];
   const ours = await runOwn('fetch-all', [broker.address, TOPIC]);
-  figures.push({ name: 'our client, one partition', events: Number(ours.stdout), ...ours });
+  const [events, seconds] = ours.stdout.split(' ').map(Number);
+  figures.push({ ...ours, name: 'our client, one partition', events: events!, seconds: seconds! });
   const args = ['-C', '-q', '-e', '-o', 'beginning', '-b', broker.address, '-t', TOPIC];
   const kcat = await run('kcat', args, { countOutput: true });
   figures.push({
@@ -40,12 +42,13 @@ async function floor(file: string): Promise<Figure> {
   const server = startOwn('send-to-socket', [file]);
   const receiver = await runOwn('receive', [await server.firstLine]);
   await server.ended;
-  return { name: 'floor: file to socket', ...receiver, events: EVENTS };
+  return { ...receiver, name: 'floor: file to socket', events: EVENTS, seconds: Number(receiver.stdout) };
 }
 
-/** Reads a whole topic with our client; prints how many records there were. */
+/** Reads a whole topic with our client; prints how many records there were and how many seconds it took. */
 export async function fetchAll([address, topic]: string[]): Promise<void> {
   const { client: settings, loader } = settingsSchema.parse({ client: { brokers: address } });
+  const begun = performance.now();
   await using client = await KafkaClient.connect(settings);
   const part = { topic: topic!, partition: 0 };
   const [from, until] = await Promise.all([
@@ -59,5 +62,5 @@ export async function fetchAll([address, topic]: string[]): Promise<void> {
     next = nextOffset;
     release();
   }
-  process.stdout.write(`${next - range.from}\n`);
+  process.stdout.write(`${next - range.from} ${(performance.now() - begun) / 1_000}\n`);
 }

@@ -4,10 +4,13 @@
  * Each runs in a process started by `measured.ts`, in the same run as what it is compared with.
  */
 import { once } from 'node:events';
-import { createReadStream, openSync, readFileSync, writeSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
-import { pipeline } from 'node:stream/promises';
+import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { readInto } from '../broker/server/socket-input.ts';
+
+/** What is read from a file or a socket at once, always into the same memory. */
+const STEP_BYTES = 1 << 20;
 
 const WEB_REQUEST_TYPES = `{event_time: 'TIMESTAMPTZ', host: 'VARCHAR', ident: 'VARCHAR', auth_user: 'VARCHAR',
   method: 'VARCHAR', target: 'VARCHAR', path: 'VARCHAR', query: 'VARCHAR', protocol: 'VARCHAR', status: 'INTEGER',
@@ -17,7 +20,7 @@ const WEB_REQUEST_TYPES = `{event_time: 'TIMESTAMPTZ', host: 'VARCHAR', ident: '
 export async function appendFromSocket([file]: string[]): Promise<void> {
   const to = openSync(file!, 'w');
   const server = createServer((socket) => {
-    socket.on('data', (chunk) => writeSync(to, chunk));
+    readInto(socket, Buffer.allocUnsafeSlow(STEP_BYTES), (bytes) => writeSync(to, bytes));
     socket.on('end', () => socket.end(() => server.close()));
   });
   await announce(server);
@@ -27,9 +30,21 @@ export async function appendFromSocket([file]: string[]): Promise<void> {
 export async function sendToSocket([file]: string[]): Promise<void> {
   const server = createServer((socket) => {
     server.close();
-    void pipeline(createReadStream(file!, { highWaterMark: 1 << 20 }), socket);
+    void sendAll(file!, socket);
   });
   await announce(server);
+}
+
+async function sendAll(file: string, socket: Socket): Promise<void> {
+  const from = openSync(file, 'r');
+  const buffer = Buffer.allocUnsafeSlow(STEP_BYTES);
+  for (;;) {
+    const length = readSync(from, buffer);
+    if (length === 0) break;
+    await new Promise((sent) => socket.write(buffer.subarray(0, length), sent));
+  }
+  closeSync(from);
+  socket.end();
 }
 
 async function announce(server: ReturnType<typeof createServer>): Promise<void> {
@@ -42,15 +57,17 @@ async function announce(server: ReturnType<typeof createServer>): Promise<void> 
 /** Sends a file to a port and waits until the other side has taken it all. */
 export async function sendFile([port, file]: string[]): Promise<void> {
   const socket = connect(Number(port), '127.0.0.1').resume();
-  await pipeline(createReadStream(file!, { highWaterMark: 1 << 20 }), socket, { end: true });
+  await sendAll(file!, socket);
   if (!socket.closed) await once(socket, 'close');
 }
 
-/** Reads all that a port sends. */
+/** Reads all that a port sends; prints how many seconds that took. */
 export async function receive([port]: string[]): Promise<void> {
-  let bytes = 0;
-  for await (const chunk of connect(Number(port), '127.0.0.1')) bytes += (chunk as Buffer).length;
-  process.stdout.write(`${bytes}\n`);
+  const begun = performance.now();
+  const onread = { buffer: Buffer.allocUnsafeSlow(STEP_BYTES), callback: () => true };
+  const socket = connect({ port: Number(port), host: '127.0.0.1', onread });
+  await once(socket.resume(), 'close');
+  process.stdout.write(`${(performance.now() - begun) / 1_000}\n`);
 }
 
 /** DuckDB alone: a file of NDJSON into one Parquet file, one thread. */

@@ -27,6 +27,12 @@ interface ReadFile {
   types: Record<string, string>;
 }
 
+/** The codec of each column of a file, by its footer. */
+export async function codecsOf(path: string): Promise<Set<string>> {
+  const { row_groups } = await parquetMetadataAsync(await asyncBufferFromFile(path));
+  return new Set(row_groups.flatMap(({ columns }) => columns.map(({ meta_data }) => meta_data?.codec ?? '')));
+}
+
 export const neutralBytes = (bytes: Uint8Array) => `0x${Buffer.from(bytes).toString('hex')}`;
 export const neutralTime = (us: bigint) => `${us}µs`;
 const US_PER_MS = 1_000n;

@@ -9,6 +9,7 @@ import type { Broker } from '../../../broker/broker.ts';
 import { visibleFiles } from '../../support/foreign-eyes.ts';
 import { createTopic, loadTopics, sendRecords, type TestRecord } from '../../support/load-topic.ts';
 import {
+  codecsOf,
   type NeutralRow,
   neutralBytes,
   neutralTime,
@@ -193,6 +194,7 @@ describe.each(['web_request', 'activity', 'raw'])('a file of table %s', (topic) 
     'in %s is read alike, and right, by all who read that',
     async (compression) => {
       const { path, rows } = await oneFile(topic, compression);
+      expect(await codecsOf(path)).toEqual(new Set([compression.toUpperCase()]));
       const duckdb = await readByDuckDb(path);
       expectTypes(topic, duckdb.types, 0);
       expect(duckdb.rows).toEqual(rows);

@@ -5,11 +5,20 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
+import { load } from '../../loader/loader.ts';
+import { openStore } from '../../loader/store/open-store.ts';
 import { webRequests } from '../support/events.ts';
 import { listing, visibleOffsets } from '../support/foreign-eyes.ts';
-import { createTopic, type LoadSetup, loadTopics, sendRecords } from '../support/load-topic.ts';
+import {
+  createTopic,
+  type LoadSetup,
+  loadTopics,
+  sendRecords,
+  setupSettings,
+} from '../support/load-topic.ts';
 import { runCli } from '../support/run-cli.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
+import { StoppingStore } from '../support/stopping-store.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
 let dir: TempDir;
@@ -75,5 +84,59 @@ describe('two loaders started together', () => {
       expect(await visibleOffsets(warehouse, topic)).toEqual(base.head === 0 ? [loaded] : []);
       expect(listing(warehouse, topic).filter((path) => path.startsWith('_loader/staging/'))).toEqual([]);
     }
+  });
+});
+
+describe('a loader that is overtaken just before it publishes', () => {
+  const SMALLER = 40;
+
+  /** Two partitions of 100 and 40 records; a load that lets another do its part before its first record is published. */
+  async function overtaken(topic: string, meanwhile: (setup: LoadSetup) => Promise<void>) {
+    await createTopic(address, topic, 2);
+    await sendRecords(address, topic, [...webRequests(0, 100)]);
+    await sendRecords(
+      address,
+      topic,
+      [...webRequests(100, 100 + SMALLER)].map((record) => ({ ...record, partition: 1 })),
+    );
+    const warehouse = dir.join(topic);
+    const setup: LoadSetup = { address, warehouse, topics: { [topic]: { schema: 'web_request' } } };
+    const settings = setupSettings(setup);
+    const isMoment = (name: string) => /^publish .*\/p=00000\/g=000000\/\d{20}\.json$/.test(name);
+    await using store = new StoppingStore(await openStore(settings.loader.warehouse), isMoment, () =>
+      meanwhile(setup),
+    );
+    const result = await load({ settings, store, topics: [topic], warn: () => {} });
+    expect(store.met).toBeDefined();
+    expect(await visibleOffsets(warehouse, topic)).toEqual([
+      { partition: 0, rows: 100, distinct: 100, min: 0, max: 99 },
+      { partition: 1, rows: SMALLER, distinct: SMALLER, min: 0, max: SMALLER - 1 },
+    ]);
+    expect(result.topics[0]!.partitions.map(({ error }) => error)).toEqual([null, null]);
+    expect(stagedRecords(warehouse, topic)).toEqual([]);
+    return result.topics[0]!.partitions[0]!;
+  }
+
+  test('takes what the other published as it is', async () => {
+    const partition = await overtaken('all', async (setup) => {
+      await loadTopics(setup, 'all', { warn: () => {} });
+    });
+    expect(partition).toMatchObject({ rows: 0, files: 0, nextOffset: 100, caughtUp: true });
+  });
+
+  test('loads the rest where the other took a part', async () => {
+    const partition = await overtaken('part', async (setup) => {
+      await loadTopics(setup, 'part', { maxEvents: 30, warn: () => {} });
+    });
+    expect(partition.rows).toBeLessThan(100);
+    expect(partition).toMatchObject({ startOffset: 100 - partition.rows, nextOffset: 100 });
+  });
+
+  test('finds its staged files where they were, though the other swept', async () => {
+    const partition = await overtaken('swept', async (setup) => {
+      // It has nothing to read before this time, so the name waited for stays free.
+      await loadTopics(setup, 'swept', { untilMs: 1, warn: () => {} });
+    });
+    expect(partition).toMatchObject({ rows: 100, startOffset: 0, nextOffset: 100 });
   });
 });

@@ -9,6 +9,8 @@ import type { PublishOutcome, Store, StoreEntry } from '../../loader/store/store
  * caller is told of a time-out, later ones work. `is refused`: it isn't done, later ones work.
  */
 export type Trouble = 'dies after' | 'loses the answer of' | 'is refused';
+/** Or no trouble: something else happens first, and the operation is done then. */
+export type Meanwhile = () => Promise<void>;
 
 /** Which operation meets the trouble, by its name and its number; asked until one does. */
 export type Moment = (name: string, index: number) => boolean;
@@ -17,14 +19,14 @@ export class StoppingStore implements Store {
   readonly url: string;
   readonly #store: Store;
   readonly #isMoment: Moment;
-  readonly #trouble: Trouble;
+  readonly #trouble: Trouble | Meanwhile;
   #isDead = false;
   /** The operations that change something, so far: `publish topic/_loader/…`. */
   readonly done: string[] = [];
   /** The operation that met the trouble, or undefined if none did. */
   met: string | undefined;
 
-  constructor(store: Store, isMoment: Moment, trouble: Trouble) {
+  constructor(store: Store, isMoment: Moment, trouble: Trouble | Meanwhile) {
     this.#store = store;
     this.url = store.url;
     this.#isMoment = isMoment;
@@ -36,6 +38,10 @@ export class StoppingStore implements Store {
     const index = this.done.push(name) - 1;
     if (this.met !== undefined || !this.#isMoment(name, index)) return await operation();
     this.met = name;
+    if (typeof this.#trouble === 'function') {
+      await this.#trouble();
+      return await operation();
+    }
     this.#isDead = this.#trouble === 'dies after';
     if (this.#trouble === 'is refused') throw new Error(`${name} was refused by the test`);
     await operation();

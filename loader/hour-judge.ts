@@ -9,7 +9,7 @@ import { isApplied } from './apply.ts';
 import type { Chain } from './commit-chain.ts';
 import { HOUR_MS, type Hour, type HourIndex, hourEndMs, hourName, parseHour } from './hour.ts';
 import { firstMarkedMs, type HourMarker, newestMarker, publishMarker, repairSuccess } from './hour-marker.ts';
-import { newestOutcome, plansNewestFirst } from './run-history.ts';
+import { hasLastRunEnded, newestOutcome, plansNewestFirst } from './run-history.ts';
 import type { Store } from './store/store.ts';
 import { type LiveFile, liveFilesByHour, type TopicState } from './table-state.ts';
 
@@ -82,8 +82,10 @@ export async function judgeHours(options: JudgeOptions): Promise<Judgement> {
   const isDirty = (hour: Hour) =>
     !options.markedHours.has(hour) || data.get(hour)?.some(isNew) || late.get(hour)?.some(isNew);
   const touched = [...data.keys(), ...late.keys()].filter(isDirty);
-  const candidates = [...new Set([...touched, ...emptyHours(options, data, completeUntilMs)])]
-    .filter((hour) => hourEndMs(parseHour(hour)!) <= completeUntilMs)
+  // A judge that died between a marker and its copy left an hour without `_SUCCESS`: every marked hour is looked at again.
+  const unsure = (await hasLastRunEnded(store, state.topic, options.run)) ? [] : options.markedHours;
+  const candidates = [...new Set([...touched, ...unsure, ...emptyHours(options, data, completeUntilMs)])]
+    .filter((hour) => hourEndMs(parseHour(hour) ?? Number.POSITIVE_INFINITY) <= completeUntilMs)
     .sort();
   const judgement: Judgement = { marked: [], judgedHeads: {}, problems: [] };
   const queue = candidates.values();

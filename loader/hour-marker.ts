@@ -1,7 +1,7 @@
 /**
  * Markers say that an hour is complete. The truth is a numbered record per version, `_loader/hours/<hour>/<n>.json`,
  * published under a name that must not exist; `_SUCCESS` in the hour's directory is a copy of the newest, for readers
- * and schedulers. A marker is derived: losing one loses nothing, the next run writes it again.
+ * and schedulers. A marker is derived from chains and observations and can be made again from them.
  */
 import { z } from 'zod';
 import { BrokenRecord } from './commit.ts';
@@ -75,8 +75,8 @@ async function readMarker(store: Store, path: string): Promise<HourMarker | unde
 
 /**
  * Publishes a marker and copies it to `_SUCCESS`. Returns false if another process took the version: it has judged the
- * hour too, and its word stands. A judge that dies between the two leaves an old or no `_SUCCESS`; `repairSuccess` of the
- * next run mends it.
+ * hour too, and its word stands. A judge that dies between the two leaves an old or no `_SUCCESS`; the next run sees that
+ * this one did not end, and mends it.
  */
 export async function publishMarker(store: Store, body: Omit<HourMarker, 'v' | 'attempt'>): Promise<boolean> {
   const attempt = newAttempt();

@@ -149,7 +149,7 @@ export const versionName = (version: number) => `${digits(version, VERSION_DIGIT
 export function parseVersionName(name: string): number | undefined {
   return /^\d{6,}\.json$/.test(name) ? Number(name.slice(0, -'.json'.length)) : undefined;
 }
-/** Staging of a marker. Nothing but its own `_SUCCESS` comes of it, so a dead one is harmless and swept at any time. */
+/** Staging of a marker. A marker is derived, so a dead one is harmless and swept after an hour. */
 export const markerStagingDirectory = (topic: string, attempt: string) =>
   `${stagingDirectory(topic)}/${MARKER_STAGING}/${attempt}`;
 export const MARKER_STAGING = 'h-markers';

@@ -104,6 +104,15 @@ export async function newestOutcome(store: Store, topic: string): Promise<RunOut
   return undefined;
 }
 
+/** Whether the run before this one ended: a run that died may have left marks half made. */
+export async function hasLastRunEnded(store: Store, topic: string, currentRun: string): Promise<boolean> {
+  const [last] = (await pathsNewestFirst(store, topic, 'started')).filter(
+    (path) => !path.includes(currentRun),
+  );
+  if (last === undefined) return true;
+  return (await store.stat(last.replace(/started\.json$/, 'outcome.json'))) !== undefined;
+}
+
 async function pathsNewestFirst(store: Store, topic: string, stage: RunStage): Promise<string[]> {
   const directory = runsDirectory(topic);
   const names = (await store.list(directory))

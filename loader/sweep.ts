@@ -4,6 +4,7 @@
  * generation it belongs to is gone. The wanted name stands in the staging path, so any process can tell.
  */
 import type { Chain } from './commit-chain.ts';
+import { HOUR_MS } from './hour.ts';
 import {
   attemptDirectory,
   MARKER_STAGING,
@@ -19,10 +20,14 @@ export async function sweepStaging(
   store: Store,
   topic: string,
   chains: ReadonlyMap<number, Chain>,
+  nowMs: number,
 ): Promise<number> {
   let removed = 0;
   for (const { name } of await store.list(stagingDirectory(topic))) {
-    if (name === MARKER_STAGING) continue;
+    if (name === MARKER_STAGING) {
+      removed += await sweepMarkers(store, topic, nowMs);
+      continue;
+    }
     const want = parseWantedName(name);
     const chain = want && chains.get(want.partition);
     if (want === undefined || chain === undefined) continue;
@@ -37,6 +42,17 @@ export async function sweepStaging(
     if (kept === 0) await store.remove(directory);
   }
   return removed;
+}
+
+/**
+ * Markers are derived, so here age may decide: a judge that slept this long finds its staged marker gone, publishes
+ * nothing, and the next run judges the hour again.
+ */
+async function sweepMarkers(store: Store, topic: string, nowMs: number): Promise<number> {
+  const directory = `${stagingDirectory(topic)}/${MARKER_STAGING}`;
+  const old = (await store.list(directory)).filter(({ modifiedMs }) => modifiedMs < nowMs - HOUR_MS);
+  for (const { name } of old) await store.remove(`${directory}/${name}`);
+  return old.length;
 }
 
 function isDead(chain: Chain, want: WantedName, attempt: string): boolean {

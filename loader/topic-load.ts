@@ -309,7 +309,7 @@ async function judge(
   const { graceMs, emptyHoursPerRun } = settings.loader;
   try {
     const state = await readTopicState(store, topic);
-    await sweepStaging(store, topic, state.chains);
+    await sweepStaging(store, topic, state.chains, now());
     if (skewMs > Math.max(graceMs / 2, CLOCK_TOLERANCE_MS)) {
       warn(
         `${topic}: the clocks of this machine and of ${store.url} differ by ${Math.round(skewMs)} ms; no hour was marked complete, set one of them right`,

@@ -13,6 +13,9 @@ import { type PublishOutcome, type Store, type StoreEntry, StoreError } from './
 /** Larger bodies are Parquet files, which have `upload` and `readRange`. */
 const READ_LIMIT_BYTES = 64 * 1024 * 1024;
 
+/** How often a directory that fills again is cleared. */
+const REMOVE_RETRIES = 5;
+
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException | undefined)?.code;
 const isMissing = (error: unknown) => codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
 
@@ -242,7 +245,9 @@ export class DirectoryStore implements Store {
   }
 
   remove(path: string): Promise<void> {
-    return this.#try('remove', path, () => rm(this.#path(path), { recursive: true, force: true }));
+    // Another process may be writing below it: then the directory is not empty when its turn comes, and is cleared again.
+    const options = { recursive: true, force: true, maxRetries: REMOVE_RETRIES, retryDelay: 20 };
+    return this.#try('remove', path, () => rm(this.#path(path), options));
   }
 
   readablePath(path: string): string {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
@@ -185,6 +185,22 @@ describe('a load', () => {
       readFileSync(join(warehouse, topic, 'dt=2026-03-01/hour=00/_SUCCESS'), 'utf8'),
     ) as object;
     expect(marker).toMatchObject({ version: 3, rows: 15, late: { inHour: 5, apart: 7 } });
+  });
+
+  it('writes _SUCCESS again after a run that died before it could', async () => {
+    const { topic, setup, warehouse } = await fresh(1);
+    const event = (n: number, hour: number) => ({
+      value: [...webRequests(n, n + 1)][0]!.value.replace('T00:', `T0${hour}:`),
+    });
+    await sendRecords(address, topic, [event(1, 2), event(2, 5)]);
+    await loadTopics(setup, topic);
+    const runs = join(warehouse, topic, '_loader/runs');
+    const success = (hour: string) => join(warehouse, topic, `dt=2026-03-01/hour=${hour}/_SUCCESS`);
+    for (const hour of ['02', '04']) rmSync(success(hour));
+    for (const name of readdirSync(runs)) if (name.endsWith('outcome.json')) rmSync(join(runs, name));
+    await loadTopics(setup, topic);
+    for (const hour of ['02', '03', '04', '05'])
+      expect(JSON.parse(readFileSync(success(hour), 'utf8'))).toMatchObject({ version: 1 });
   });
 
   it('does not mark an hour before its end plus the grace', async () => {

@@ -33,7 +33,7 @@ const PARTITIONS = 2;
 const [EARLIER, ALL] = [20, 50];
 /** More operations than any load here does. */
 const MOST_OPERATIONS = 200;
-/** Staging of a marker is harmless, and not swept yet. */
+/** What a judge that died left of a marker: swept by age, not by the next load. */
 const MARKER_STAGING = '_loader/staging/h-markers/';
 
 let dir: TempDir;

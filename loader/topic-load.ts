@@ -64,6 +64,7 @@ export interface TopicOutcome {
   marked: Hour[];
 }
 
+type Tombstones = TopicRun['task']['tombstones'];
 type TopicMetadata = ClusterMetadata['topics'][number];
 
 /** A partition on its way through a run. */
@@ -95,7 +96,11 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
   const markedHours = new Set(await listMarkedHours(store, topic));
   const planned = await plan(options, metadata, id, standings, takenMs);
   options.onPlanned(planned.reduce((sum, { range }) => sum + range.until - range.from, 0));
-  await loadPlanned(topicRun(options, metadata, schema, takenMs, markedHours), standings, planned);
+  await loadPlanned(
+    topicRun(options, metadata, schema, await tombstoneRule(options, topic), takenMs, markedHours),
+    standings,
+    planned,
+  );
   const judgement = await judge(options, metadata, markedHours, skewMs);
   const outcome = outcomeOf(topic, standings, judgement);
   await writeOutcome(store, id, {
@@ -245,15 +250,25 @@ async function plan(
   return planned;
 }
 
+/** What becomes of records without a value: in a compacted topic they are deletions and no events, elsewhere they are faults. */
+async function tombstoneRule({ client, settings }: TopicLoadOptions, topic: string): Promise<Tombstones> {
+  const policy = async () =>
+    (await client.topicSetting(topic, 'cleanup.policy'))?.split(',').map((word) => word.trim());
+  return (
+    settings.topics[topic]?.tombstones ?? ((await policy())?.includes('compact') ? 'skip' : 'quarantine')
+  );
+}
+
 function topicRun(
   options: TopicLoadOptions,
   metadata: TopicMetadata,
   schema: EventSchema | undefined,
+  tombstones: Tombstones,
   takenMs: number,
   markedHours: ReadonlySet<Hour>,
 ): TopicRun {
   const { store, client, pool, now, run, settings, spoolDirectory } = options;
-  const { loader, topics } = settings;
+  const { loader } = settings;
   const skewAfterMs = takenMs + loader.eventTimeMaxAheadMs;
   return {
     store,
@@ -272,7 +287,7 @@ function topicRun(
     },
     task: {
       bounds: { minTimeUs: Date.parse(loader.eventTimeMin) * US_PER_MS, maxTimeUs: skewAfterMs * US_PER_MS },
-      tombstones: topics[metadata.name]?.tombstones ?? 'quarantine',
+      tombstones,
       client: settings.client,
       loader,
       spoolDirectory,

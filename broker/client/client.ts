@@ -5,6 +5,7 @@
 import type { Settings } from '../../config/settings.ts';
 import { createTopics } from '../protocol/apis/create-topics.ts';
 import { deleteTopics } from '../protocol/apis/delete-topics.ts';
+import { describeConfigs, TOPIC_RESOURCE } from '../protocol/apis/describe-configs.ts';
 import { listOffsets } from '../protocol/apis/list-offsets.ts';
 import { metadata } from '../protocol/apis/metadata.ts';
 import { offsetForLeaderEpoch } from '../protocol/apis/offset-for-leader-epoch.ts';
@@ -208,6 +209,23 @@ export class KafkaClient implements AsyncDisposable {
       if (error?.moved) this.forgetLeaders(part.topic);
       if (error) throw error;
       return { leaderEpoch: answer.leaderEpoch, endOffset: answer.endOffset };
+    }).catch((error) => {
+      if (error instanceof KafkaError && error.error === 'UNSUPPORTED_VERSION') return undefined;
+      throw error;
+    });
+  }
+
+  /**
+   * The effective value of one setting of a topic (`cleanup.policy`, say). Undefined where the broker does not serve this
+   * or does not know the setting.
+   */
+  async topicSetting(topic: string, name: string): Promise<string | undefined> {
+    return await retrying(this.retryPolicy, async () => {
+      const resources = [{ resourceType: TOPIC_RESOURCE, resourceName: topic, configurationKeys: [name] }];
+      const { results } = await this.requestOnce(describeConfigs, 'any', { resources });
+      const error = errorOf(results[0]?.errorCode ?? 0, topic);
+      if (error) throw error;
+      return results[0]?.configs.find((config) => config.name === name)?.value ?? undefined;
     }).catch((error) => {
       if (error instanceof KafkaError && error.error === 'UNSUPPORTED_VERSION') return undefined;
       throw error;

@@ -92,7 +92,10 @@ export function targetOf(apiPath: string, path: string, query: Query): string {
 /** Takes secrets out of a text that quotes a request: tokens, users, Knox's encrypted queries, cookies, passwords. */
 export function redacted(text: string): string {
   return text
-    .replace(/([?&;\s"']|^)(delegation|token|user\.name|doas|_|hadoop\.auth)=[^&\s"'<>]*/gi, '$1$2=…')
+    .replace(
+      /([?&;\s"']|^)(delegation|token|user\.name|doas|_|hadoop\.auth)=("[^"]*"|[^&\s"'<>]*)/gi,
+      '$1$2=…',
+    )
     .replace(/\b(Negotiate|Basic)\s+[A-Za-z0-9+/=_-]{8,}/g, '$1 …')
     .replace(/\/\/[^/@\s]*@/g, '//…@');
 }

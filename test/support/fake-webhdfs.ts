@@ -4,7 +4,9 @@
  * before anything is checked; places to go that must be taken byte for byte; standby and safe mode noticed only at the
  * second step; answers lost after the work was done; DataNodes that die half-way and leave a closed, shorter file.
  */
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { FakeHdfsNamespace, RemoteError } from './fake-hdfs-namespace.ts';
 
@@ -41,6 +43,8 @@ export interface FakeOptions {
   ignoresNoRedirect?: boolean;
   /** Servers before 3.0 know no LISTSTATUS_BATCH. */
   hasBatches?: boolean;
+  /** Files of a key and its certificate: every server speaks TLS. */
+  tls?: { key: string; cert: string };
 }
 
 type State = 'active' | 'standby' | 'safeMode' | 'starting';
@@ -55,8 +59,11 @@ export class FakeWebHdfs implements AsyncDisposable {
   trouble: (seen: Seen) => Trouble | undefined = () => undefined;
   /** A delegation token: when set, nothing else is taken for a proof. */
   token: string | undefined;
+  /** How often the first DataNode is named even to a client that asks to leave it out. */
+  stubborn = 0;
   readonly #options: FakeOptions;
   readonly #servers = new Map<string, Server>();
+  readonly #ports = new Map<string, number>();
 
   private constructor(options: FakeOptions) {
     this.#options = options;
@@ -77,23 +84,29 @@ export class FakeWebHdfs implements AsyncDisposable {
   }
 
   async #listen(name: string): Promise<void> {
-    const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    const serve = (request: IncomingMessage, response: ServerResponse) => {
       void this.#serve(name, request, response).catch(() => response.destroy());
-    });
+    };
+    const { tls } = this.#options;
+    const server =
+      tls === undefined
+        ? createServer(serve)
+        : createTlsServer({ key: readFileSync(tls.key), cert: readFileSync(tls.cert) }, serve);
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.1', resolve);
     });
     this.#servers.set(name, server);
+    this.#ports.set(name, (server.address() as AddressInfo).port);
   }
 
   address(name: string): string {
-    return `127.0.0.1:${(this.#servers.get(name)!.address() as AddressInfo).port}`;
+    return `127.0.0.1:${this.#ports.get(name)}`;
   }
 
   /** The warehouse's URL over all NameNodes. */
   url(path = '/warehouse', user = 'loader'): string {
     const names = [...this.#servers.keys()].filter((name) => !name.startsWith('dn'));
-    return `webhdfs://${user}${user && '@'}${names.map((name) => this.address(name)).join(',')}${path}`;
+    return `${this.#options.tls ? 's' : ''}webhdfs://${user}${user && '@'}${names.map((name) => this.address(name)).join(',')}${path}`;
   }
 
   /** How often an operation was asked of NameNodes. */
@@ -232,7 +245,7 @@ export class FakeWebHdfs implements AsyncDisposable {
     const own = server === 'httpfs' ? 'data=true' : `namenoderpcaddress=${server}`;
     const host = server === 'httpfs' ? 'httpfs' : this.#chooseDataNode(query);
     const encoded = path.split('/').map(encodeURIComponent).join('/');
-    const location = `http://${this.address(host)}/webhdfs/v1${encoded}?${rest.join('&')}&${own}&${ODD}`;
+    const location = `http${this.#options.tls ? 's' : ''}://${this.address(host)}/webhdfs/v1${encoded}?${rest.join('&')}&${own}&${ODD}`;
     if (query.get('noredirect') === 'true' && !this.#options.ignoresNoRedirect)
       return ok({ Location: location });
     return { status: 307, bytes: Buffer.alloc(0), location };
@@ -241,7 +254,7 @@ export class FakeWebHdfs implements AsyncDisposable {
   /** The first that is not left out. `excludedatanodes` names hosts; here a port stands for the host. */
   #chooseDataNode(query: URLSearchParams): string {
     const names = [...this.#servers.keys()].filter((name) => name.startsWith('dn'));
-    const failed = new Set(query.has('excludedatanodes') ? [names[0]] : []);
+    const failed = new Set(query.has('excludedatanodes') && this.stubborn-- <= 0 ? [names[0]] : []);
     const left = names.filter((name) => !failed.has(name));
     if (left[0] === undefined)
       throw new RemoteError(

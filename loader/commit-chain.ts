@@ -142,8 +142,9 @@ export async function rootChain(store: Store, base: Omit<Base, 'v' | 'attempt'>)
   const want: WantedName = { kind: 'base', partition, generation: 0, start: 0 };
   const staged = `${attemptDirectory(topic, want, attempt)}/${RECORD_STAGED_NAME}`;
   await store.makeDirectory(generationDirectory(topic, partition, want.generation));
-  await store.create(staged, encodeBase({ v: 1, ...base, attempt }));
-  await publishOnce(store, staged, wantedPath(topic, want), attempt);
+  const path = wantedPath(topic, want);
+  if (await stageRecord(store, staged, encodeBase({ v: 1, ...base, attempt }), path))
+    await publishOnce(store, staged, path, attempt);
   await store.remove(attemptDirectory(topic, want, attempt));
   const chain = await readChain(store, topic, partition);
   if (chain === undefined)
@@ -158,8 +159,20 @@ export async function rootChain(store: Store, base: Omit<Base, 'v' | 'attempt'>)
 export async function publishCommit(store: Store, generation: number, record: Commit): Promise<Published> {
   const want: WantedName = { kind: 'commit', partition: record.partition, generation, start: record.start };
   const staged = `${attemptDirectory(record.topic, want, record.attempt)}/${RECORD_STAGED_NAME}`;
-  await store.create(staged, encodeCommit(record));
-  return await publishOnce(store, staged, wantedPath(record.topic, want), record.attempt);
+  const path = wantedPath(record.topic, want);
+  if (!(await stageRecord(store, staged, encodeCommit(record), path))) return 'lost';
+  return await publishOnce(store, staged, path, record.attempt);
+}
+
+/** Writes a record beside its files; false if the name was taken meanwhile: who took it sweeps the staging of all others. */
+async function stageRecord(store: Store, staged: string, body: Buffer, wanted: string): Promise<boolean> {
+  try {
+    await store.create(staged, body);
+    return true;
+  } catch (error) {
+    if ((await store.stat(wanted)) !== undefined) return false;
+    throw error;
+  }
 }
 
 /**

@@ -56,26 +56,43 @@ export class FileStager {
     for (const hour of hours) {
       const role = (await this.#options.isTooLate(hour)) ? 'late' : 'data';
       const rows = rowsOf(spool, hour);
+      const preview = rowsOf(spool, hour);
       for (let left = spool.rows(hour); left > 0; ) {
         const share = shareOf(left, this.#options.targetFileBytes / this.#bytesPerRow);
-        await this.#stageParquet(role, hour, rows, share);
+        await this.#stageParquet(role, hour, rows, this.#factsOf(preview, share));
         left -= share;
       }
     }
   }
 
-  async #stageParquet(role: 'data' | 'late', hour: HourIndex, rows: RowSource, limit: number): Promise<void> {
+  /** What the next `count` rows are: the footer says it, and is given to DuckDB before the rows. */
+  #factsOf(rows: RowSource, count: number): FileFacts {
+    const facts = new FileFacts(this.#options.partition);
+    for (let row: ReturnType<RowSource>; facts.rows < count && (row = rows()) !== undefined; )
+      facts.add(row.offset, row.timeUs);
+    return facts;
+  }
+
+  async #stageParquet(
+    role: 'data' | 'late',
+    hour: HourIndex,
+    rows: RowSource,
+    facts: FileFacts,
+  ): Promise<void> {
     const { writer, columns, isBinary, compression, rowGroupRows, partition, checkStop } = this.#options;
     const name = stagedName(this.#options.task, this.#part++);
     const path = this.#localPath();
-    const facts = new FileFacts(partition);
+    let left = facts.rows;
     const source: RowSource = () => {
       checkStop();
-      const row = facts.rows < limit ? rows() : undefined;
-      if (row !== undefined) facts.add(row.offset, row.timeUs);
-      return row;
+      return left-- > 0 ? rows() : undefined;
     };
-    const metadata = { ...this.#options.metadata, 'millrace.hour': hourName(hour) };
+    const metadata = {
+      ...this.#options.metadata,
+      'millrace.hour': hourName(hour),
+      'millrace.minOffset': String(facts.minOffset),
+      'millrace.maxOffset': String(facts.maxOffset),
+    };
     try {
       const { bytes } = await writer.write(source, {
         path,

@@ -33,7 +33,7 @@ const PARTITIONS = 2;
 const [EARLIER, ALL] = [20, 50];
 /** More operations than any load here does. */
 const MOST_OPERATIONS = 200;
-/** Staging of a marker is harmless, and not swept yet. */
+/** What a judge that died left of a marker: swept by age, not by the next load. */
 const MARKER_STAGING = '_loader/staging/h-markers/';
 
 let dir: TempDir;
@@ -100,6 +100,17 @@ async function expectEverythingOnce(warehouse: string): Promise<void> {
   expectMarkersRight(warehouse);
 }
 
+/** A marker that is there, whatever happened, names no more files than its hour has. */
+function expectMarkersHonest(warehouse: string): void {
+  if (!existsSync(join(warehouse, TOPIC))) return;
+  for (const path of listing(warehouse, TOPIC).filter((name) => name.endsWith('/_SUCCESS'))) {
+    const { files } = JSON.parse(readFileSync(join(warehouse, TOPIC, path), 'utf8')) as { files: number };
+    const hour = path.slice(0, path.lastIndexOf('/') + 1);
+    const inPlace = visibleFiles(warehouse, TOPIC).filter((name) => name.startsWith(hour));
+    expect(inPlace.length, path).toBeGreaterThanOrEqual(files);
+  }
+}
+
 /** `_SUCCESS` of each hour is the newest marker, and names the files that are there. */
 function expectMarkersRight(warehouse: string): void {
   const all = listing(warehouse, TOPIC);
@@ -122,6 +133,7 @@ async function trial(trouble: Trouble, isMoment: Moment, template?: string): Pro
   const { met } = await troubledLoad(warehouse, isMoment, trouble);
   try {
     await expectNoDuplicates(warehouse);
+    expectMarkersHonest(warehouse);
     const again = await loadTopics(setupOf(warehouse), TOPIC, { warn: () => {} });
     expect(again.topics[0]?.partitions.map(({ error }) => error)).toEqual(partitions.map(() => null));
     await expectEverythingOnce(warehouse);
@@ -160,6 +172,11 @@ describe('a load that meets trouble at any one of its store operations', { timeo
       kinds.add(met.split(' ')[0]);
     }
     expect([...kinds].sort()).toEqual('create makeDirectory move overwrite publish remove sync'.split(' '));
+  });
+
+  test('one whose files can not be moved into place marks no hour as if they were', async () => {
+    const met = await trial('is refused', (name) => name.startsWith('move '), template);
+    expect(met).toMatch(/^move /);
   });
 
   test('so is the first load of all', async () => {

@@ -18,7 +18,7 @@ import {
 } from '../support/load-topic.ts';
 import { runCli } from '../support/run-cli.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
-import { StoppingStore } from '../support/stopping-store.ts';
+import { type Moment, StoppingStore } from '../support/stopping-store.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
 let dir: TempDir;
@@ -91,7 +91,11 @@ describe('a loader that is overtaken just before it publishes', () => {
   const SMALLER = 40;
 
   /** Two partitions of 100 and 40 records; a load that lets another do its part before its first record is published. */
-  async function overtaken(topic: string, meanwhile: (setup: LoadSetup) => Promise<void>) {
+  async function overtaken(
+    topic: string,
+    meanwhile: (setup: LoadSetup) => Promise<void>,
+    isMoment: Moment = (name) => /^publish .*\/p=00000\/g=000000\/\d{20}\.json$/.test(name),
+  ) {
     await createTopic(address, topic, 2);
     await sendRecords(address, topic, [...webRequests(0, 100)]);
     await sendRecords(
@@ -102,7 +106,6 @@ describe('a loader that is overtaken just before it publishes', () => {
     const warehouse = dir.join(topic);
     const setup: LoadSetup = { address, warehouse, topics: { [topic]: { schema: 'web_request' } } };
     const settings = setupSettings(setup);
-    const isMoment = (name: string) => /^publish .*\/p=00000\/g=000000\/\d{20}\.json$/.test(name);
     await using store = new StoppingStore(await openStore(settings), isMoment, () => meanwhile(setup));
     const result = await load({ settings, store, topics: [topic], warn: () => {} });
     expect(store.met).toBeDefined();
@@ -136,5 +139,21 @@ describe('a loader that is overtaken just before it publishes', () => {
       await loadTopics(setup, 'swept', { untilMs: 1, warn: () => {} });
     });
     expect(partition).toMatchObject({ rows: 100, startOffset: 0, nextOffset: 100 });
+  });
+
+  test.each([
+    ['its record', /^create .*\/c-p00000-.*\/record\.json\.tmp$/],
+    ['the root of its chain', /^create .*\/b-p00000-.*\/record\.json\.tmp$/],
+  ])('has lost, and no more than that, if its staging is swept while it writes %s', async (what, moment) => {
+    const topic = what.replaceAll(' ', '-');
+    const partition = await overtaken(
+      topic,
+      async (setup) => {
+        await loadTopics(setup, topic, { warn: () => {} });
+        throw new Error('ENOENT: its directory is gone');
+      },
+      (name) => moment.test(name),
+    );
+    expect(partition).toMatchObject({ rows: 0, nextOffset: 100, caughtUp: true });
   });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
 import { webRequests } from '../support/events.ts';
-import { listing, queryTable, visibleFiles, visibleOffsets } from '../support/foreign-eyes.ts';
+import { footerOffsets, listing, queryTable, visibleFiles, visibleOffsets } from '../support/foreign-eyes.ts';
 import { createTopic, loadTopics, sendRecords } from '../support/load-topic.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
@@ -115,6 +115,13 @@ describe('a load', () => {
     );
     expect(result.files).toBeGreaterThan(2);
     expect(visibleFiles(warehouse, topic)).toHaveLength(result.files);
+    const footers = await footerOffsets(warehouse, topic);
+    expect(footers[0]!.min).toBe(0);
+    expect(footers.at(-1)!.max).toBe(59_999);
+    for (const [i, { min, rows, max }] of footers.entries()) {
+      expect(max - min + 1).toBe(rows);
+      if (i > 0) expect(min).toBe(footers[i - 1]!.max + 1);
+    }
     expect(await visibleOffsets(warehouse, topic)).toEqual([
       { partition: 0, rows: 60_000, distinct: 60_000, min: 0, max: 59_999 },
     ]);

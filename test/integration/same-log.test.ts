@@ -52,8 +52,8 @@ async function runLoad({ broker, warehouse }: Place, ...topics: string[]) {
 const tableOf = ({ warehouse }: Place, topic: string) =>
   listing(warehouse, topic).filter((path) => !path.startsWith('_loader/runs/'));
 
-/** Loads a topic that must be refused: status 1, one line on stderr, the same in the outcome, and nothing in the table. */
-async function expectRefused(place: Place, topic: string, line: RegExp): Promise<void> {
+/** Loads a topic that must be refused: status 1, one line on stderr (returned), the same in the outcome, nothing in the table. */
+async function expectRefused(place: Place, topic: string, line: RegExp): Promise<string> {
   const before = tableOf(place, topic);
   const { status, lines, topics } = await runLoad(place, topic);
   expect(status).toBe(1);
@@ -61,6 +61,7 @@ async function expectRefused(place: Place, topic: string, line: RegExp): Promise
   const refused = topics[0]!.partitions.find(({ partition }) => partition === 0);
   expect(refused).toMatchObject({ rows: 0, error: expect.stringMatching(line) });
   expect(tableOf(place, topic)).toEqual(before);
+  return lines[0]!;
 }
 
 async function withClient<T>(place: Place, act: (client: KafkaClient) => Promise<T>): Promise<T> {
@@ -198,22 +199,12 @@ test('a log whose unloaded beginning was deleted by retention is refused, naming
       place,
       async (client) => (await client.listOffsets([{ topic, partition: 0 }], 'earliest'))[0]!.offset,
     );
-  // Until retention has come to its end: one look of its own finds nothing more to delete.
-  let [before, start] = [0, await logStart()];
-  await expect
-    .poll(
-      async () => {
-        [before, start] = [start, await logStart()];
-        return start > 10 && start === before;
-      },
-      { timeout: 20_000, interval: 500 },
-    )
-    .toBe(true);
-  await expectRefused(
-    place,
-    topic,
-    new RegExp(
-      `forgotten-0: the log begins at offset ${start}, above 10, .*: offsets 10 to ${start - 1} were deleted before`,
-    ),
-  );
+  await expect.poll(logStart, { timeout: 20_000, interval: 100 }).toBeGreaterThan(10);
+  // Retention may still be at work: the line is held to itself, and to where the log begins in the end.
+  const line =
+    /forgotten-0: the log begins at offset (\d+), above 10, .*: offsets 10 to (\d+) were deleted before they/;
+  const found = line.exec(await expectRefused(place, topic, line));
+  const start = Number(found?.[1]);
+  expect(Number(found?.[2])).toBe(start - 1);
+  expect(start).toBeLessThanOrEqual(await logStart());
 });

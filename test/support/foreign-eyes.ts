@@ -64,6 +64,23 @@ export async function visibleOffsets(warehouse: string, topic: string): Promise<
   }));
 }
 
+/** What the footers say of each visible file's offsets, and how many rows it has, in the order of the offsets. */
+export async function footerOffsets(
+  warehouse: string,
+  topic: string,
+): Promise<{ min: number; max: number; rows: number }[]> {
+  const glob = join(warehouse, topic, 'dt=*/hour=*/*.parquet').replaceAll("'", "''");
+  const pair = (key: string) => `any_value(decode(value)) FILTER (WHERE decode(key) = 'millrace.${key}')`;
+  const rows = await queryTable(
+    warehouse,
+    topic,
+    `SELECT lo, hi, num_rows AS n FROM (SELECT file_name, ${pair('minOffset')} AS lo, ${pair('maxOffset')} AS hi
+       FROM parquet_kv_metadata('${glob}') GROUP BY file_name) JOIN parquet_file_metadata('${glob}') USING (file_name)
+     ORDER BY CAST(lo AS BIGINT)`,
+  );
+  return rows.map(({ lo, hi, n }) => ({ min: Number(lo), max: Number(hi), rows: Number(n) }));
+}
+
 /** Paths of all Parquet files in hour directories, relative to the topic, sorted. */
 export function visibleFiles(warehouse: string, topic: string): string[] {
   return listing(warehouse, topic).filter((path) => /^dt=[^/]*\/hour=[^/]*\/[^_.][^/]*\.parquet$/.test(path));

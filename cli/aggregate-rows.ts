@@ -2,8 +2,12 @@
  * The rows of an aggregate as objects, for printing. One visible file per hour, under a fixed name; hours are printed as
  * `2026-11-22T13` under the name of their column, `hour_start`.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { aggregateFile } from '../jobs/aggregate-record.ts';
+import { FetchedFiles } from '../jobs/fetched-files.ts';
 import { type Hour, hourDirectory } from '../loader/hour.ts';
 import { AGGREGATES_ROOT } from '../loader/paths.ts';
 import type { Store } from '../loader/store/store.ts';
@@ -50,6 +54,22 @@ async function queryRows(sqls: Iterable<string>): Promise<Record<string, Cell>[]
   }
 }
 
+/** Does something with files of the warehouse as local ones; what had to be fetched is gone afterwards. */
+async function withLocalFiles<T>(
+  store: Store,
+  paths: readonly string[],
+  act: (local: string[]) => Promise<T>,
+): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'millrace-rows-'));
+  try {
+    await using fetched = await FetchedFiles.open(store, directory);
+    await fetched.fetch(paths);
+    return await act(paths.map((path) => fetched.at(path)));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
 /** A list of files as an argument of `read_parquet`. */
 function fileList(files: readonly string[]): string {
   return `[${files.map((file) => `'${file.replaceAll("'", "''")}'`).join(', ')}]`;
@@ -62,13 +82,15 @@ export async function aggregateRows(
   topic: string,
   hours: readonly Hour[],
 ): Promise<Record<string, Cell>[]> {
-  const portions = Array.from({ length: Math.ceil(hours.length / FILES_AT_ONCE) }, (_, i) => {
-    const portion = hours.slice(i * FILES_AT_ONCE, (i + 1) * FILES_AT_ONCE);
-    const files = portion.map((hour) => store.readablePath(aggregateFile(query, topic, hour)));
-    return `SELECT * REPLACE (strftime(hour_start, '%Y-%m-%dT%H') AS hour_start)
-            FROM read_parquet(${fileList(files)}, hive_partitioning = false) ORDER BY ALL`;
+  const paths = hours.map((hour) => aggregateFile(query, topic, hour));
+  return await withLocalFiles(store, paths, (local) => {
+    const portions = Array.from({ length: Math.ceil(local.length / FILES_AT_ONCE) }, (_, i) => {
+      const files = local.slice(i * FILES_AT_ONCE, (i + 1) * FILES_AT_ONCE);
+      return `SELECT * REPLACE (strftime(hour_start, '%Y-%m-%dT%H') AS hour_start)
+              FROM read_parquet(${fileList(files)}, hive_partitioning = false) ORDER BY ALL`;
+    });
+    return queryRows(portions);
   });
-  return queryRows(portions);
 }
 
 /** The most asked paths of all time: a total over hours can't be had from the hours' own lists, so the rows are read. */
@@ -78,11 +100,13 @@ export async function topPaths(
   count: number,
 ): Promise<{ path: string; events: number }[]> {
   const state = await readTopicState(store, topic);
-  const files = [...liveFiles(state)].map(({ final }) => store.readablePath(`${topic}/${final}`));
-  if (files.length === 0) return [];
-  const rows = await queryRows([
-    `SELECT path, count(*) AS events FROM read_parquet(${fileList(files)}, hive_partitioning = false)
-     WHERE path IS NOT NULL GROUP BY path ORDER BY events DESC, path LIMIT ${count}`,
-  ]);
+  const paths = [...liveFiles(state)].map(({ final }) => `${topic}/${final}`);
+  if (paths.length === 0) return [];
+  const rows = await withLocalFiles(store, paths, (files) =>
+    queryRows([
+      `SELECT path, count(*) AS events FROM read_parquet(${fileList(files)}, hive_partitioning = false)
+       WHERE path IS NOT NULL GROUP BY path ORDER BY events DESC, path LIMIT ${count}`,
+    ]),
+  );
   return rows.map(({ path, events }) => ({ path: String(path), events: Number(events) }));
 }

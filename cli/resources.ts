@@ -24,7 +24,7 @@ export async function connect(
 /** The warehouse of the settings; the caller owns the store (`await using`). */
 export async function openWarehouse({ settings }: CommandContext): Promise<Store> {
   const { openStore } = await import('../loader/store/open-store.ts');
-  return openStore(settings.loader.warehouse);
+  return openStore(settings);
 }
 
 /** A producer on a client; what it holds is sent before it closes. */

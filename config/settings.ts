@@ -140,7 +140,13 @@ const producer = z.strictObject({
 });
 
 const loader = z.strictObject({
-  warehouse: z.string().min(1).default('file:./warehouse').describe('URL of the table root: file:PATH'),
+  warehouse: z
+    .string()
+    .min(1)
+    .default('file:./warehouse')
+    .describe(
+      'URL of the table root: file:PATH, or webhdfs://USER@HOST:9870[,HOST:9870]/path (swebhdfs: over TLS)',
+    ),
   workers: z.int().min(0).max(256).default(0).describe('worker threads; 0: one per core'),
   startPolicy: z
     .enum(['earliest', 'latest'])
@@ -188,6 +194,61 @@ const loader = z.strictObject({
     .describe('most empty hours marked by one run'),
 });
 
+const userName = z.union([z.literal(''), z.string().regex(/^[A-Za-z_][A-Za-z0-9._-]*[$]?$/)]).default('');
+
+const webhdfs = z.strictObject({
+  user: userName.describe('user.name of every call, unless the URL names one; needed with auth=simple'),
+  doAs: userName.describe('user to act for; the NameNode must allow it (hadoop.proxyuser.*)'),
+  auth: z
+    .enum(['simple', 'kerberos'])
+    .default('simple')
+    .describe('kerberos: SPNEGO with the ticket of kinit, by the optional package kerberos'),
+  delegationTokenFile: z
+    .string()
+    .default('')
+    .describe(
+      'file with the urlString of a delegation token, sent in place of the user; read again when it changes',
+    ),
+  basicAuthFile: z.string().default('').describe('file with USER:PASSWORD for a gateway such as Knox'),
+  caFile: z
+    .string()
+    .default('')
+    .describe('PEM certificates to trust for swebhdfs:; empty: those of the system'),
+  apiPath: z
+    .string()
+    .regex(/^(\/[A-Za-z0-9._-]+)+$/)
+    .default('/webhdfs/v1')
+    .describe('path of the REST API; behind Knox /gateway/NAME/webhdfs/v1'),
+  replication: z.int().min(0).max(512).default(0).describe('replicas of each file; 0: as HDFS is set'),
+  minBlockBytes: z
+    .int()
+    .min(512)
+    .max(GiB)
+    .multipleOf(512)
+    .default(MiB)
+    .describe('smallest block size asked for: dfs.namenode.fs-limits.min-block-size of the NameNode'),
+  maxBlockBytes: z
+    .int()
+    .min(MiB)
+    .max(64 * GiB)
+    .multipleOf(512)
+    .default(8 * GiB)
+    .describe('largest block size asked for; smaller files get one block of their own size'),
+  connectTimeoutMs: ms(100, 10 * 60 * SECOND)
+    .default(10 * SECOND)
+    .describe('a connection not made in this time fails'),
+  idleTimeoutMs: ms(100, HOUR)
+    .default(60 * SECOND)
+    .describe('a request without a byte in either direction for this long fails'),
+  deadlineMs: ms(0, HOUR)
+    .default(2 * 60 * SECOND)
+    .describe('no further attempt is begun this long after the first failed'),
+  retries: z.int().min(0).max(1_000).default(30).describe('rounds over the NameNodes after the first'),
+  retryBackoffMs: ms(1, 60 * SECOND)
+    .default(200)
+    .describe('first wait between rounds; doubles, with jitter, up to 5 s'),
+});
+
 const topic = z.strictObject({
   schema: z
     .string()
@@ -206,6 +267,7 @@ export const settingsSchema = z.strictObject({
   client: client.prefault({}),
   producer: producer.prefault({}),
   loader: loader.prefault({}),
+  webhdfs: webhdfs.prefault({}),
   topics: z.record(z.string(), topic).default({}).describe('settings of single topics, by name'),
   schemas: z
     .strictObject({

@@ -112,6 +112,12 @@ export function portionsOf(wanted: readonly WantedHour[], hours: TopicHours): Wa
   return portions;
 }
 
+/** The files of the hours that a portion reads. */
+export function filesOf(portion: readonly WantedHour[], hours: TopicHours): string[] {
+  const read = new Set(portion.flatMap(({ query, hour }) => hoursRead(query, hour)));
+  return [...read].flatMap((hour) => (hours.get(hour)?.files ?? []).map(({ path }) => path));
+}
+
 /** What the engine is asked for one portion. `readable` turns a path of the warehouse into one the engine can open. */
 export function batchOf(
   portion: readonly WantedHour[],

@@ -15,6 +15,7 @@ import { queryRecordsDirectory } from '../loader/paths.ts';
 import type { Store } from '../loader/store/store.ts';
 import {
   batchOf,
+  filesOf,
   hoursBetween,
   hoursRead,
   inputsOf,
@@ -35,6 +36,7 @@ import {
   recordPath,
 } from './aggregate-record.ts';
 import type { Engine, HourResult } from './engine/engine.ts';
+import { FetchedFiles } from './fetched-files.ts';
 import { type Query, readQueries } from './query-file.ts';
 import { sideBySide } from './side-by-side.ts';
 import { readTopicHours } from './topic-hours.ts';
@@ -130,6 +132,7 @@ class Aggregation {
     let hours = await readHours();
     const chosen = hoursBetween(hours, this.#options);
     this.#hours = chosen.length;
+    await using fetched = await FetchedFiles.open(this.#options.store, this.#options.localDirectory);
     let asked = this.#queries.flatMap((query) => chosen.map((hour) => ({ query, hour })));
     for (let round = 1; asked.length > 0 && round <= MAX_ROUNDS; round++) {
       if (round > 1) hours = await readHours();
@@ -137,7 +140,11 @@ class Aggregation {
       const wanted = await this.#wantedOf(asked, hours);
       this.#done = 0;
       this.#total = wanted.length;
-      for (const portion of portionsOf(wanted, hours)) await this.#compute(portion, hours);
+      const portions = portionsOf(wanted, hours);
+      for (const [i, portion] of portions.entries()) {
+        await fetched.keep(new Set(filesOf(portions.slice(i).flat(), hours)));
+        await this.#compute(portion, hours, fetched);
+      }
       asked = [...this.#unsettled.values()];
     }
   }
@@ -167,13 +174,12 @@ class Aggregation {
     return wanted;
   }
 
-  async #compute(portion: readonly WantedHour[], hours: TopicHours): Promise<void> {
-    const { store, engine, localDirectory, signal, onProgress } = this.#options;
+  async #compute(portion: readonly WantedHour[], hours: TopicHours, fetched: FetchedFiles): Promise<void> {
+    const { localDirectory, signal, onProgress } = this.#options;
     const directory = await mkdtemp(join(localDirectory, 'aggregate-'));
     let rest: WantedHour[] = [];
     try {
-      const batch = batchOf(portion, hours, (path) => store.readablePath(path));
-      const results = await engine.run({ ...batch, directory }, signal).catch(async (error: unknown) => {
+      const results = await this.#run(portion, hours, fetched, directory).catch(async (error: unknown) => {
         signal?.throwIfAborted();
         rest = await this.#withFilesThere(portion, hours);
         if (rest.length === portion.length) throw error;
@@ -188,7 +194,19 @@ class Aggregation {
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
-    if (rest.length > 0) await this.#compute(rest, hours);
+    if (rest.length > 0) await this.#compute(rest, hours, fetched);
+  }
+
+  async #run(
+    portion: readonly WantedHour[],
+    hours: TopicHours,
+    fetched: FetchedFiles,
+    directory: string,
+  ): Promise<HourResult[]> {
+    const { engine, signal } = this.#options;
+    await fetched.fetch(filesOf(portion, hours), signal);
+    const batch = batchOf(portion, hours, (path) => fetched.at(path));
+    return await engine.run({ ...batch, directory }, signal);
   }
 
   /**

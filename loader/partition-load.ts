@@ -27,7 +27,7 @@ export interface TopicRun extends Omit<CommitContext, 'chain' | 'attempt' | 'now
   now: () => number;
   /** Asks the broker again what the partition's log is. */
   look: (partition: number) => Promise<LogView>;
-  task: Pick<TaskInput, 'bounds' | 'tombstones' | 'client' | 'loader' | 'spoolDirectory'>;
+  task: Pick<TaskInput, 'bounds' | 'tombstones' | 'client' | 'loader' | 'webhdfs' | 'spoolDirectory'>;
 }
 
 /** A partition that can't be loaded now; the others go on. The message is one line with the remedy. */

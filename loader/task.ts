@@ -39,6 +39,7 @@ export interface TaskInput {
   staging: string;
   client: Settings['client'];
   loader: Settings['loader'];
+  webhdfs: Settings['webhdfs'];
   spoolDirectory: string;
   /** One Int32 that all tasks of a run watch: a value of STOP. */
   stop: SharedArrayBuffer;
@@ -75,14 +76,19 @@ interface ThreadResources {
 }
 let resources: ThreadResources | undefined;
 
-async function threadResources({ client, loader, spoolDirectory }: TaskInput): Promise<ThreadResources> {
-  const key = JSON.stringify([client, loader, spoolDirectory]);
+async function threadResources({
+  client,
+  loader,
+  webhdfs,
+  spoolDirectory,
+}: TaskInput): Promise<ThreadResources> {
+  const key = JSON.stringify([client, loader, webhdfs, spoolDirectory]);
   if (resources?.key === key) return resources;
   if (resources !== undefined) await closeResources(resources);
   resources = undefined;
   resources = {
     key,
-    store: await openStore(loader.warehouse),
+    store: await openStore({ loader, webhdfs }),
     client: await KafkaClient.connect(client, { clientId: 'millrace-loader' }),
     writer: await ParquetWriter.open({
       memoryLimitBytes: loader.duckdbMemoryBytes,

@@ -26,7 +26,7 @@ const US_PER_MS = 1_000;
 const CLOCK_TOLERANCE_MS = 1_000;
 
 export interface TopicLoadOptions {
-  settings: Pick<Settings, 'client' | 'loader' | 'topics' | 'schemas'>;
+  settings: Pick<Settings, 'client' | 'loader' | 'webhdfs' | 'topics' | 'schemas'>;
   store: Store;
   client: KafkaClient;
   pool: TaskPool;
@@ -290,6 +290,7 @@ function topicRun(
       tombstones,
       client: settings.client,
       loader,
+      webhdfs: settings.webhdfs,
       spoolDirectory,
     },
   };

@@ -250,7 +250,12 @@ export class DirectoryStore implements Store {
     return this.#try('remove', path, () => rm(this.#path(path), options));
   }
 
+  /** Where a path of the warehouse is on this machine. */
   readablePath(path: string): string {
+    return this.#path(path);
+  }
+
+  async fetchLocal(path: string): Promise<string> {
     return this.#path(path);
   }
 

@@ -47,8 +47,11 @@ export interface Store extends AsyncDisposable {
   sync(paths: readonly string[]): Promise<void>;
   /** Deletes a file or a whole directory. A missing one is no error. */
   remove(path: string): Promise<void>;
-  /** A local path or URL that DuckDB can read the file by. */
-  readablePath(path: string): string;
+  /**
+   * A local path that holds the bytes of a file, for DuckDB: the file itself where the warehouse is local, else a copy
+   * under a name of its own in `localDirectory`, the caller's to remove. Throws StoreError if it isn't there.
+   */
+  fetchLocal(path: string, localDirectory: string): Promise<string>;
 }
 
 /** A store operation that failed: which, where, whether trying again may help, and what a person can do. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
+import { settingsSchema } from '../../config/settings.ts';
 import { SeededRandom } from '../../jobs/activity-in/seeded-random.ts';
 import { openStore } from '../../loader/store/open-store.ts';
 import { readTopicState } from '../../loader/table-state.ts';
@@ -141,7 +142,7 @@ test('a loading process killed thirty times leaves each offset in the table once
   expect(await visibleOffsets(warehouse, TOPIC)).toEqual(
     [0, 1].map((partition) => ({ partition, rows: each, distinct: each, min: 0, max: each - 1 })),
   );
-  await using store = await openStore(`file:${warehouse}`);
+  await using store = await openStore(settingsSchema.parse({ loader: { warehouse: `file:${warehouse}` } }));
   const { chains } = await readTopicState(store, TOPIC);
   expect([...chains.values()].map(({ head }) => head)).toEqual([each, each]);
   expect(staged()).toEqual(new Set());

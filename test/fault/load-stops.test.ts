@@ -64,7 +64,7 @@ const setupOf = (warehouse: string): LoadSetup => ({
 /** One load that meets trouble; the store knows where. */
 async function troubledLoad(warehouse: string, isMoment: Moment, trouble: Trouble): Promise<StoppingStore> {
   const settings = setupSettings(setupOf(warehouse));
-  await using store = new StoppingStore(await openStore(settings.loader.warehouse), isMoment, trouble);
+  await using store = new StoppingStore(await openStore(settings), isMoment, trouble);
   await load({ settings, store, topics: [TOPIC], warn: () => {} }).catch(() => {});
   return store;
 }

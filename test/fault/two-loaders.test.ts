@@ -106,9 +106,7 @@ describe('a loader that is overtaken just before it publishes', () => {
     const warehouse = dir.join(topic);
     const setup: LoadSetup = { address, warehouse, topics: { [topic]: { schema: 'web_request' } } };
     const settings = setupSettings(setup);
-    await using store = new StoppingStore(await openStore(settings.loader.warehouse), isMoment, () =>
-      meanwhile(setup),
-    );
+    await using store = new StoppingStore(await openStore(settings), isMoment, () => meanwhile(setup));
     const result = await load({ settings, store, topics: [topic], warn: () => {} });
     expect(store.met).toBeDefined();
     expect(await visibleOffsets(warehouse, topic)).toEqual([

@@ -34,7 +34,7 @@ export async function loadTopics(
   options: Partial<LoadOptions> = {},
 ): Promise<LoadResult> {
   const settings = setupSettings(setup);
-  await using store = await openStore(settings.loader.warehouse);
+  await using store = await openStore(settings);
   const warn = (message: string) => {
     throw new Error(`unexpected warning: ${message}`);
   };

@@ -89,8 +89,8 @@ export class StoppingStore implements Store {
   list(path: string): Promise<StoreEntry[]> {
     return this.#look(() => this.#store.list(path));
   }
-  readablePath(path: string): string {
-    return this.#store.readablePath(path);
+  fetchLocal(path: string, localDirectory: string): Promise<string> {
+    return this.#look(() => this.#store.fetchLocal(path, localDirectory));
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#store[Symbol.asyncDispose]();

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { settingsSchema } from '../../../../config/settings.ts';
 import { DirectoryStore } from '../../../../loader/store/directory-store.ts';
 import { openStore } from '../../../../loader/store/open-store.ts';
 import { storeContract } from '../../../support/store-contract.ts';
@@ -30,8 +31,9 @@ describe('a directory store', () => {
   });
 
   it('names the schemes it serves, and never prints a password', async () => {
-    const refused = openStore('webhdfs://user:secret@host:9870/path');
-    await expect(refused).rejects.toThrow(/local directories only; give the warehouse as file:PATH/);
+    const settings = settingsSchema.parse({ loader: { warehouse: 's3://user:secret@host/path' } });
+    const refused = openStore(settings);
+    await expect(refused).rejects.toThrow(/no such kind of warehouse; give it as file:PATH or webhdfs:/);
     await expect(refused).rejects.not.toThrow(/secret/);
   });
 });

@@ -1,0 +1,157 @@
+/**
+ * Asks the NameNodes of an address: the one that served last first, the next when it is standby, starting up, in safe
+ * mode or away. Only one of a pair is active, and which one may change between two calls; either leg of a transfer may be
+ * the one to tell. Attempts are bounded in number and in time, with growing, jittered waits after each round. A request
+ * whose answer was lost is repeated only if that does no harm.
+ */
+import type { Settings } from '../../config/settings.ts';
+import { type Query, targetOf, type WebHdfsAddress } from './webhdfs-address.ts';
+import type { HttpAnswer, HttpRequest, WebHdfsClient } from './webhdfs-client.ts';
+import type { Credentials } from './webhdfs-credentials.ts';
+import { type FailureKind, failureOfAnswer, HttpFailure, tellsOfError } from './webhdfs-failure.ts';
+
+const MAX_BACKOFF_MS = 5_000;
+/** Largest JSON answer: a listing without pages of a directory as large as HDFS lets it grow. */
+const JSON_LIMIT_BYTES = 256 * 1024 * 1024;
+
+/** One operation at a NameNode. `path` is absolute in HDFS. */
+export interface NameNodeCall {
+  op: string;
+  method: HttpRequest['method'];
+  path: string;
+  query?: Query;
+}
+
+/** Passed in, so that tests need no patience. `onCall` is told of each request to a NameNode, by its operation. */
+export interface NameNodeOptions {
+  now?: (() => number) | undefined;
+  random?: (() => number) | undefined;
+  sleep?: ((ms: number) => Promise<void>) | undefined;
+  onCall?: ((op: string) => void) | undefined;
+}
+
+export interface NameNodeParts {
+  address: WebHdfsAddress;
+  settings: Settings['webhdfs'];
+  credentials: Credentials;
+  client: WebHdfsClient;
+}
+
+/** Of the troubles of several NameNodes the one that says most of what is wrong with the pair. */
+const TELLING: readonly FailureKind[] = [
+  'safeMode',
+  'noDataNode',
+  'dataNode',
+  'transient',
+  'garbage',
+  'standby',
+];
+
+const hostOf = (origin: string) => origin.replace(/^https?:\/\//, '');
+
+export class NameNodes {
+  readonly #parts: NameNodeParts;
+  readonly #options: NameNodeOptions;
+  /** Index of the NameNode that served last. */
+  #good = 0;
+
+  constructor(parts: NameNodeParts, options: NameNodeOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  /**
+   * Runs an attempt against a NameNode, and again while that may help. `isRepeatable`: an attempt whose answer was lost
+   * may be made again. Throws HttpFailure, naming every NameNode asked.
+   */
+  async withOne<T>(attempt: (origin: string) => Promise<T>, isRepeatable: boolean): Promise<T> {
+    const { nameNodes } = this.#parts.address;
+    const { now = Date.now } = this.#options;
+    const { retries, deadlineMs } = this.#parts.settings;
+    const troubles = new Map<string, HttpFailure>();
+    let failedSinceMs: number | undefined;
+    for (let tried = 1, waits = 0; ; tried++) {
+      const at = this.#good;
+      const origin = nameNodes[at]!;
+      try {
+        return await attempt(origin);
+      } catch (error) {
+        if (!(error instanceof HttpFailure)) throw error;
+        const next = error.kind === 'lost' && isRepeatable ? 'later' : error.row.next;
+        if (next === 'no') throw error;
+        troubles.set(origin, error);
+        failedSinceMs ??= now();
+        const isOfDataNode = error.kind === 'dataNode' || error.kind === 'noDataNode';
+        if (!isOfDataNode && this.#good === at) this.#good = (at + 1) % nameNodes.length;
+        if (!isOfDataNode && tried % nameNodes.length !== 0) continue;
+        if (waits >= retries || now() - failedSinceMs >= deadlineMs) throw exhausted(troubles, tried);
+        await this.#wait(waits++);
+      }
+    }
+  }
+
+  async #wait(round: number): Promise<void> {
+    const { random = Math.random, sleep = sleepMs } = this.#options;
+    const full = Math.min(this.#parts.settings.retryBackoffMs * 2 ** round, MAX_BACKOFF_MS);
+    await sleep(full * (0.5 + random() / 2));
+  }
+
+  /** One operation at whichever NameNode serves; its JSON. */
+  call(call: NameNodeCall, isRepeatable: boolean): Promise<unknown> {
+    return this.withOne((origin) => this.json(origin, call), isRepeatable);
+  }
+
+  /** One operation at this NameNode; its JSON, or undefined where the body is empty. */
+  async json(origin: string, call: NameNodeCall): Promise<unknown> {
+    const { status, body } = await this.ask(origin, call);
+    if (status === 200 && body.length === 0) return undefined;
+    try {
+      if (status === 200) return JSON.parse(body.toString('utf8'));
+    } catch {}
+    throw new HttpFailure('garbage', `HTTP ${status} without the JSON of WebHDFS`, origin);
+  }
+
+  /** One request to this NameNode. Throws HttpFailure for an answer that tells of an error. */
+  async ask(origin: string, { op, method, path, query = {} }: NameNodeCall): Promise<HttpAnswer> {
+    const { credentials, client, settings } = this.#parts;
+    for (let isFirst = true; ; isFirst = false) {
+      const target = targetOf(settings.apiPath, path, { op, ...(await credentials.query()), ...query });
+      const headers = { ...(await credentials.headers(origin)), ...requestHeaders(method) };
+      this.#options.onCall?.(op);
+      const answer = await client.exchange({
+        method,
+        origin,
+        target,
+        headers,
+        limitBytes: JSON_LIMIT_BYTES,
+        keepAlive: true,
+      });
+      credentials.remember(origin, answer.headers['set-cookie']);
+      if (!tellsOfError(answer)) return answer;
+      const failure = failureOfAnswer(answer, origin, false);
+      if (failure.kind !== 'token' || !isFirst || !credentials.forget(origin)) throw failure;
+    }
+  }
+}
+
+/** Asked for by servers with the filter against cross-site requests, and harmless to the others. */
+export function requestHeaders(method: HttpRequest['method']): Record<string, string> {
+  return method === 'GET' ? {} : { 'x-xsrf-header': '1', 'content-type': 'application/octet-stream' };
+}
+
+function exhausted(troubles: ReadonlyMap<string, HttpFailure>, tried: number): HttpFailure {
+  const all = [...troubles.values()];
+  const kind = TELLING.find((each) => all.some((failure) => failure.kind === each)) ?? all[0]!.kind;
+  const text = [...troubles].map(([origin, { message, origin: at }]) =>
+    at === origin ? `${hostOf(origin)}: ${message}` : `${hostOf(origin)}: ${hostOf(at)}: ${message}`,
+  );
+  return new HttpFailure(kind, `${text.join('; ')} (${tried} attempts)`, all.at(-1)!.origin, {
+    cause: all.at(-1),
+  });
+}
+
+function sleepMs(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -17,7 +17,7 @@ import { recoverChain } from './recover.ts';
 import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
 import { type LogView, logProblem } from './same-log.ts';
 import type { Store } from './store/store.ts';
-import { sweepStaging } from './sweep.ts';
+import { sweepMarkers, sweepStaging } from './sweep.ts';
 import { readTopicState } from './table-state.ts';
 import type { TaskPool } from './task-pool.ts';
 
@@ -96,7 +96,7 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
   const planned = await plan(options, metadata, id, standings, takenMs);
   options.onPlanned(planned.reduce((sum, { range }) => sum + range.until - range.from, 0));
   await loadPlanned(topicRun(options, metadata, schema, takenMs, markedHours), standings, planned);
-  const judgement = await judge(options, metadata, markedHours, skewMs);
+  const judgement = await judge(options, metadata, markedHours, { skewMs, takenMs });
   const outcome = outcomeOf(topic, standings, judgement);
   await writeOutcome(store, id, {
     v: 1,
@@ -302,14 +302,14 @@ async function judge(
   options: TopicLoadOptions,
   metadata: TopicMetadata,
   markedHours: ReadonlySet<Hour>,
-  skewMs: number,
+  { skewMs, takenMs }: { skewMs: number; takenMs: number },
 ): Promise<Judgement | undefined> {
   const { store, client, settings, warn, run, now } = options;
   const topic = metadata.name;
   const { graceMs, emptyHoursPerRun } = settings.loader;
   try {
     const state = await readTopicState(store, topic);
-    await sweepStaging(store, topic, state.chains, now());
+    await sweepStaging(store, topic, state.chains);
     if (skewMs > Math.max(graceMs / 2, CLOCK_TOLERANCE_MS)) {
       warn(
         `${topic}: the clocks of this machine and of ${store.url} differ by ${Math.round(skewMs)} ms; no hour was marked complete, set one of them right`,
@@ -329,6 +329,7 @@ async function judge(
       now,
     });
     for (const problem of judgement.problems) warn(problem);
+    await sweepMarkers(store, topic, takenMs);
     return judgement;
   } catch (error) {
     warn(`${topic}: hours were not judged: ${error instanceof Error ? error.message : String(error)}`);

@@ -77,10 +77,22 @@ function printRows({ out }: CommandContext, query: string, rows: readonly Record
     );
 }
 
+/** Throws UsageError for what can't be meant, before anything is opened. */
+async function checkOptions({ engine, query, from, to }: Options): Promise<void> {
+  if (engine !== 'duckdb') throw new UsageError(`there is no engine ${engine} yet; use --engine duckdb`);
+  if (from !== undefined && to !== undefined && from > to)
+    throw new UsageError(`--from ${from} is after --to ${to}; exchange them`);
+  if (query === undefined) return;
+  const { readQueries } = await import('../jobs/query-file.ts');
+  const known = (await readQueries()).map(({ name }) => name);
+  const unknown = query.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new UsageError(`there is no query "${unknown}"; known are ${known.join(', ')}`);
+}
+
 async function aggregate(context: CommandContext, options: Options): Promise<void> {
   const { out, log } = context;
-  if (options.engine !== 'duckdb')
-    throw new UsageError(`there is no engine ${options.engine} yet; use --engine duckdb`);
+  await checkOptions(options);
   await using store = await openWarehouse(context);
   const { topic, query, from, to, all } = options;
   const result = await runAggregate(context, store, { topic, queries: query, from, to, all });

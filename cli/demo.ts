@@ -3,6 +3,7 @@
  * aggregates, and a page of results. It uses its own directory and leaves everything there to be looked at.
  */
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import type { AggregateResult } from '../jobs/aggregate.ts';
 import type { LoadResult } from '../loader/loader.ts';
@@ -63,16 +64,22 @@ function tellStage({ progress }: CommandContext, stage: Stage): Stage {
 }
 
 /** Activity in: made up, or a real log. */
-async function fillTopic(context: CommandContext, topic: string, { input, events }: Options): Promise<Stage> {
+async function fillTopic(
+  context: CommandContext,
+  topic: string,
+  events: number,
+  input?: Readable,
+): Promise<Stage> {
   const { settings, now } = context;
   await using client = await connect(context, 'finish');
   await client.createTopic(topic, { partitions: PARTITIONS, replication: 1 });
   if (input !== undefined) {
-    const { sent, rejected, seconds } = await runIngest(context, client, await openInput(input), {
+    const { sent, rejected, seconds } = await runIngest(context, client, input, {
       topic,
       format: 'combined',
     });
-    if (rejected > 0) context.progress.write(`${groupDigits(rejected)} lines were no access log lines\n`);
+    if (rejected > 0)
+      context.progress.write(`${groupDigits(rejected)} lines rejected: no access log lines, or too long\n`);
     return tellStage(context, { name: 'ingest', events: sent, seconds });
   }
   const startMs = startOfLastHours(now() - settings.loader.graceMs - MARGIN_MS, HOURS);
@@ -120,12 +127,14 @@ function aggregateStage(result: AggregateResult, events: number): Stage {
 async function demo(context: CommandContext, options: Options): Promise<number> {
   const { Broker } = await import('../broker/broker.ts');
   const topic = options.input === undefined ? 'activity' : 'access';
-  const directory = await prepareDemoDirectory(options.keep);
+  // Opened first: what an earlier demo left must not be deleted for a path that is wrong.
+  const input = options.input === undefined ? undefined : await openInput(options.input);
+  const directory = await prepareDemoDirectory(options.keep, options.input);
   const own = demoContext(context, directory, topic);
   await using broker = await Broker.start(own.settings.broker, { log: own.log });
   own.settings.client = { ...own.settings.client, brokers: `${broker.host}:${broker.port}` };
   own.progress.write(`broker on ${broker.host}:${broker.port}, everything in ${directory}\n`);
-  const filled = await fillTopic(own, topic, options);
+  const filled = await fillTopic(own, topic, options.events, input);
   await using store = await openWarehouse(own);
   const loaded = await runLoad(own, store, { topics: [topic] });
   const load = tellStage(own, { name: 'load', events: loaded.rows, seconds: loaded.seconds });

@@ -28,8 +28,12 @@ function isBug(error: Error): boolean {
   return error.name === 'AssertionError' || error instanceof TypeError || error instanceof ReferenceError;
 }
 
+/** Where a Kafka error's own detail says what to do, the general words of the protocol after it say nothing more. */
+const PROTOCOL_WORDS = /^(.*; .*): [^:;]* \([A-Z_]+, Kafka error -?\d+\)$/;
+
 function oneLine(error: Error): string {
-  const [first = ''] = error.message.split('\n');
+  const [whole = ''] = error.message.split('\n');
+  const first = error.name === 'KafkaError' ? whole.replace(PROTOCOL_WORDS, '$1') : whole;
   const code = (error as NodeJS.ErrnoException).code;
   const remedy = code === undefined ? undefined : REMEDIES[code];
   if (isBug(error)) return `${first || error.name}; this is a bug, --log-level debug shows the stack`;

@@ -96,6 +96,9 @@ export function define(command: Command, act: Act): void {
     .action(act<Options>(generateCommand));
   addExamples(command, [
     ['generate --events 1000000', 'a million events over the last 24 hours into topic activity'],
-    ['generate --topic test --seed 7 --late 0.02 --skew 0.3', 'with late events and a hot key'],
+    [
+      'generate --topic test --seed 7 --late 0.02 --skew 0.3',
+      'with late events and a hot key; load it with --set topics.test.schema=activity',
+    ],
   ]);
 }

@@ -2,7 +2,7 @@
  * `millrace ingest`: the events of a file or of stdin into a topic, through the Kafka protocol like any other producer.
  */
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
@@ -13,6 +13,7 @@ import { type CommandContext, EXIT } from './context.ts';
 import { bytesText, groupDigits, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
 import { connect, openProducer } from './resources.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Bytes read from a file at once. */
 const READ_BYTES = 256 * 1024;
@@ -72,32 +73,41 @@ export async function openInput(path: string): Promise<Readable> {
   throw new Error(`${path} is a directory; name a file, or "-" for stdin`);
 }
 
-/** Rejected lines as NDJSON in a file; made only when the first one comes. */
+/** Rejected lines as NDJSON in a file. It is made anew at once: a path that is wrong must not be noticed after half the lines were sent. */
 class RejectFile implements AsyncDisposable {
-  readonly #path: string;
-  #stream: Writable | undefined;
+  readonly #stream: Writable;
 
-  constructor(path: string) {
-    this.#path = path;
+  private constructor(stream: Writable) {
+    this.#stream = stream;
+  }
+
+  /** `input`: the path that is read, which must be another file. */
+  static async open(path: string, input: string): Promise<RejectFile> {
+    const [there, read] = await Promise.all([path, input].map((each) => stat(each).catch(() => undefined)));
+    if (there && read && there.ino === read.ino && there.dev === read.dev)
+      throw new UsageError(`--rejects ${path} is the file that is read; name another`);
+    const handle = await open(path, 'w').catch((error: NodeJS.ErrnoException) => {
+      throw new Error(`cannot write rejected lines to ${path} (${error.code}); check --rejects`);
+    });
+    return new RejectFile(createWriteStream('', { fd: handle }));
   }
 
   async write(reject: Reject): Promise<void> {
-    this.#stream ??= createWriteStream(this.#path);
     await new Promise<void>((resolve, refuse) =>
-      this.#stream!.write(`${JSON.stringify(reject)}\n`, (error) => (error ? refuse(error) : resolve())),
+      this.#stream.write(`${JSON.stringify(reject)}\n`, (error) => (error ? refuse(error) : resolve())),
     );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#stream) await finished(this.#stream.end());
+    await finished(this.#stream.end());
   }
 }
 
 async function ingestCommand(context: CommandContext, options: Options, file: string): Promise<number> {
   const { out, stdin } = context;
   const input = file === '-' ? stdin : await openInput(file);
-  await using rejects = options.rejects ? new RejectFile(options.rejects) : undefined;
   await using client = await connect(context, 'finish');
+  await using rejects = options.rejects ? await RejectFile.open(options.rejects, file) : undefined;
   const { topic, format, key } = options;
   const work: IngestWork = { topic, format, key, ...(rejects && { onReject: (r) => rejects.write(r) }) };
   const counts = await runIngest(context, client, input, work);

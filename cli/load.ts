@@ -61,7 +61,9 @@ async function chosenTopics(context: CommandContext, { topic = [], topics }: Opt
   const fitting = known.topics.filter(({ name, internal }) => !internal && topics.test(name));
   const all = [...new Set([...topic, ...fitting.map(({ name }) => name)])].sort();
   if (all.length > 0) return all;
-  throw new Error(`no topic fits ${topics.source}; "millrace topics list" shows those there are`);
+  throw new Error(
+    `no topic fits ${topics.source.slice('^(?:'.length, -')$'.length)}; "millrace topics list" shows those there are`,
+  );
 }
 
 function printResult({ out, progress }: CommandContext, result: LoadResult): void {

@@ -89,5 +89,8 @@ try {
   // After a signal whatever is under way fails in its own words; only who looks for a fault wants to read them.
   if (interruption.status() === undefined || logLevel === 'debug') status = report(error);
 }
+// What stdout can't take (a full disk) is an error of the last write, which comes a moment later.
+if (interruption.status() === undefined)
+  await new Promise<void>((resolve) => process.stdout.write('', () => setImmediate(resolve)));
 // Explicit, because a pool or a socket that a failed command left open must not keep the process.
 process.exit(interruption.status() ?? status);

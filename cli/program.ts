@@ -60,6 +60,7 @@ export function usageErrorOf(error: CommanderError, argv: readonly string[]): Us
   const message = error.message
     .replace(/^error: /, '')
     .replaceAll('\n', ' ')
+    .replace(' is invalid. ', ' is invalid: ')
     .replace(/\.$/, '');
   return new UsageError(`${message}; ${see}`);
 }

@@ -29,6 +29,7 @@ async function topicStatus(client: KafkaClient, store: Store, topic: string) {
     hoursComplete: hours.length,
     newestCompleteHour: newest(hours),
     lastCommit: newest(commits.map(({ committedAt }) => committedAt)),
+    problems: offsets.flatMap(({ problem }) => problem ?? []),
   };
 }
 
@@ -71,6 +72,7 @@ async function status(context: CommandContext): Promise<void> {
     'last commit',
   ];
   out.line(topics.length === 0 ? 'no topics yet' : tableText(head, rows));
+  for (const problem of topics.flatMap(({ problems }) => problems)) out.line(`stopped: ${problem}`);
 }
 
 export function define(command: Command, act: Act): void {

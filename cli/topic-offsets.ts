@@ -4,12 +4,15 @@
  */
 import type { KafkaClient } from '../broker/client/client.ts';
 import type { Chain } from '../loader/commit-chain.ts';
+import { boundsProblem } from '../loader/same-log.ts';
 import type { Store } from '../loader/store/store.ts';
 import { readTopicState } from '../loader/table-state.ts';
 
 /** Offsets of one partition. Null: not known to the brokers, or never loaded. `lag`: offsets still to be loaded. */
 export interface PartitionOffsets {
   partition: number;
+  /** Why a load would stop here, as far as ids and bounds tell; null: nothing is known against it. */
+  problem: string | null;
   logStart: number | null;
   logEnd: number | null;
   committed: number | null;
@@ -40,7 +43,8 @@ export async function topicOffsets(
   topic: string,
 ): Promise<PartitionOffsets[]> {
   const { topics } = await client.metadata([topic], { autoCreate: false });
-  const served = topics.find(({ name, error }) => name === topic && !error)?.partitions ?? [];
+  const found = topics.find(({ name, error }) => name === topic && !error);
+  const served = found?.partitions ?? [];
   const bounds = await logBounds(
     client,
     topic,
@@ -56,7 +60,10 @@ export async function topicOffsets(
       const committed = chain?.head ?? null;
       const from = committed ?? logStart;
       const lag = logEnd === null || from === null ? null : Math.max(0, logEnd - from);
-      return { partition, logStart, logEnd, committed, lag, chain };
+      const view = logStart === null || logEnd === null ? undefined : { logStart, highWatermark: logEnd };
+      const problem =
+        chain && found && view ? boundsProblem(chain, { ...view, topicId: found.topicId }) : undefined;
+      return { partition, problem: problem ?? null, logStart, logEnd, committed, lag, chain };
     });
 }
 

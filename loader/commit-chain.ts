@@ -4,6 +4,7 @@
  * loader. There is no lock, no lease and no second place that remembers offsets.
  */
 import { randomUUID } from 'node:crypto';
+import { dirname } from 'node:path/posix';
 import {
   type Base,
   BrokenRecord,
@@ -188,7 +189,12 @@ async function publishOnce(store: Store, staged: string, path: string, attempt: 
   });
   if (outcome === 'orphaned') return 'lost';
   const body = await store.read(path);
-  if (body !== undefined) return attemptOf(body) === attempt ? 'won' : 'lost';
+  if (body !== undefined && attemptOf(body) !== attempt) return 'lost';
+  if (body !== undefined) {
+    // A call that broke off may have left a name that is there but not durable: nothing may be applied on it yet.
+    if (failure !== undefined) await store.sync([dirname(path)]);
+    return 'won';
+  }
   if (failure !== undefined) throw failure;
   throw new BrokenRecord(
     `${path} is absent although its rename was answered "${outcome}"; run the load again`,

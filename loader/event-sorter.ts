@@ -36,7 +36,8 @@ export interface SorterOptions {
 }
 
 const NO_TIMESTAMP = -1;
-const MAX_TIMESTAMP_MS = Date.UTC(10_000, 0) - 1;
+/** In microseconds the next year is beyond the integers that a number holds exactly, and a commit record takes no others. */
+const MAX_TIMESTAMP_MS = Date.UTC(2_255, 0) - 1;
 const US_PER_MS = 1_000;
 
 const isTimestamp = (ms: number) => ms >= 0 && ms <= MAX_TIMESTAMP_MS;

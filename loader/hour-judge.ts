@@ -9,6 +9,7 @@ import { isApplied } from './apply.ts';
 import type { Chain } from './commit-chain.ts';
 import { HOUR_MS, type Hour, type HourIndex, hourEndMs, hourName, parseHour } from './hour.ts';
 import { firstMarkedMs, type HourMarker, newestMarker, publishMarker, repairSuccess } from './hour-marker.ts';
+import { markersStagingDirectory } from './paths.ts';
 import { hasLastRunEnded, newestOutcome, plansNewestFirst } from './run-history.ts';
 import type { Store } from './store/store.ts';
 import { type LiveFile, liveFilesByHour, type TopicState } from './table-state.ts';
@@ -83,22 +84,37 @@ export async function judgeHours(options: JudgeOptions): Promise<Judgement> {
     !options.markedHours.has(hour) || data.get(hour)?.some(isNew) || late.get(hour)?.some(isNew);
   const touched = [...data.keys(), ...late.keys()].filter(isDirty);
   // A judge that died between a marker and its copy left an hour without `_SUCCESS`: every marked hour is looked at again.
-  const unsure = (await hasLastRunEnded(store, state.topic, options.run)) ? [] : options.markedHours;
+  const unsure = (await areMarksWhole(options)) ? [] : options.markedHours;
+  const isComplete = (hour: Hour) =>
+    hourEndMs(parseHour(hour) ?? Number.POSITIVE_INFINITY) <= completeUntilMs;
   const candidates = [...new Set([...touched, ...unsure, ...emptyHours(options, data, completeUntilMs)])]
-    .filter((hour) => hourEndMs(parseHour(hour) ?? Number.POSITIVE_INFINITY) <= completeUntilMs)
+    .filter(isComplete)
     .sort();
   const judgement: Judgement = { marked: [], judgedHeads: {}, problems: [] };
+  // A marked hour that changed must be looked at again, if not by this run: a new partition may hold everything up.
+  let isSettled = touched.every((hour) => !options.markedHours.has(hour) || isComplete(hour));
   const queue = candidates.values();
   const judges = Array.from({ length: HOURS_AT_ONCE }, async () => {
     for (const hour of queue)
-      await judgeHour(options, hour, data.get(hour) ?? [], late.get(hour) ?? [], judgement);
+      if (!(await judgeHour(options, hour, data.get(hour) ?? [], late.get(hour) ?? [], judgement)))
+        isSettled = false;
   });
   await Promise.all(judges);
   judgement.marked.sort();
-  const heads = [...state.chains].map(([partition, { head }]) => [partition, head]);
-  judgement.judgedHeads = judgement.problems.length === 0 ? Object.fromEntries(heads) : judged;
+  judgement.judgedHeads = isSettled ? headsOf(state) : judged;
   return judgement;
 }
+
+/** Whether no judge died, or is at work, between a marker and its copy: it would have left its staging behind. */
+async function areMarksWhole({ store, state, run }: JudgeOptions): Promise<boolean> {
+  return (
+    (await store.list(markersStagingDirectory(state.topic))).length === 0 &&
+    (await hasLastRunEnded(store, state.topic, run))
+  );
+}
+
+const headsOf = ({ chains }: TopicState): Record<string, number> =>
+  Object.fromEntries([...chains].map(([partition, { head }]) => [partition, head]));
 
 /** Hours without rows that people wait for all the same: from the topic's first run on, and in gaps between loaded hours. */
 function emptyHours(
@@ -130,18 +146,19 @@ const max = (numbers: readonly number[]) =>
   numbers.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
 
+/** Marks one hour as it stands. False: it must be looked at again, because files are missing or another judge was faster. */
 async function judgeHour(
   options: JudgeOptions,
   hour: Hour,
   files: readonly LiveFile[],
   late: readonly LiveFile[],
   judgement: Judgement,
-): Promise<void> {
+): Promise<boolean> {
   const { store, state, markedHours, now, run } = options;
   const problem = await missingFile(store, state.topic, files);
   if (problem !== undefined) {
     judgement.problems.push(problem);
-    return;
+    return false;
   }
   const filesSha256 = createHash('sha256')
     .update(
@@ -154,8 +171,9 @@ async function judgeHour(
   const newest = markedHours.has(hour) ? await newestMarker(store, state.topic, hour) : undefined;
   if (newest?.filesSha256 === filesSha256) {
     await repairSuccess(store, newest);
-    return;
+    return true;
   }
+  if (newest !== undefined && knowsMore(newest, state)) return false;
   const markedAt = new Date(now()).toISOString();
   const first = newest && (await firstMarkedMs(store, state.topic, hour));
   const rows = sum(files.map((file) => file.rows));
@@ -166,7 +184,7 @@ async function judgeHour(
     markedAt,
     firstMarkedAt: first === undefined ? markedAt : new Date(first).toISOString(),
     run,
-    nextOffsets: Object.fromEntries([...state.chains].map(([partition, { head }]) => [partition, head])),
+    nextOffsets: headsOf(state),
     rewriteSeq: state.rewriteSeq,
     rows,
     bytes: sum(files.map((file) => file.bytes)),
@@ -177,7 +195,16 @@ async function judgeHour(
     },
     filesSha256,
   };
-  if (await publishMarker(store, body)) judgement.marked.push(hour);
+  if (!(await publishMarker(store, body))) return false;
+  judgement.marked.push(hour);
+  return true;
+}
+
+/** Whether a marker was made from a longer chain than this judge has read: his list of files is the newer one. */
+function knowsMore({ nextOffsets }: HourMarker, { chains }: TopicState): boolean {
+  return Object.entries(nextOffsets).some(
+    ([partition, next]) => next > (chains.get(Number(partition))?.head ?? 0),
+  );
 }
 
 /** The first live file of an hour that isn't in its directory with its length, as a sentence; one listing per hour. */

@@ -17,6 +17,9 @@ import {
 } from './paths.ts';
 import type { Store } from './store/store.ts';
 
+/** How often one judge copies a marker because another has published the next meanwhile. */
+const MAX_COPIES = 8;
+
 const count = z.int().min(0);
 
 const marker = z.strictObject({
@@ -51,10 +54,14 @@ export async function listMarkedHours(store: Store, topic: string): Promise<Hour
 
 /** The newest marker of an hour, or undefined if it has none. */
 export async function newestMarker(store: Store, topic: string, hour: Hour): Promise<HourMarker | undefined> {
-  const directory = hourMarkersDirectory(topic, hour);
-  const versions = (await store.list(directory)).flatMap(({ name }) => parseVersionName(name) ?? []);
-  const newest = Math.max(0, ...versions);
-  return newest === 0 ? undefined : await readMarker(store, `${directory}/${versionName(newest)}`);
+  const newest = await newestVersion(store, topic, hour);
+  if (newest === 0) return undefined;
+  return await readMarker(store, `${hourMarkersDirectory(topic, hour)}/${versionName(newest)}`);
+}
+
+async function newestVersion(store: Store, topic: string, hour: Hour): Promise<number> {
+  const entries = await store.list(hourMarkersDirectory(topic, hour));
+  return Math.max(0, ...entries.flatMap(({ name }) => parseVersionName(name) ?? []));
 }
 
 /** When the hour was first marked, in milliseconds since 1970, or undefined. It never changes afterwards. */
@@ -103,11 +110,21 @@ export async function repairSuccess(store: Store, newest: HourMarker): Promise<v
   await store.remove(staging);
 }
 
+/** Looks again after each copy: of two judges the slower may have put its older marker over the newer one. */
 async function writeSuccess(store: Store, record: HourMarker, staging: string): Promise<void> {
-  const path = successPath(record.topic, record.hour);
+  const { topic, hour } = record;
+  const path = successPath(topic, hour);
   await store.makeDirectory(path.slice(0, path.lastIndexOf('/')));
-  await store.create(`${staging}/success.json.tmp`, encode(record));
-  await store.overwrite(`${staging}/success.json.tmp`, path);
+  let copied = record;
+  for (let copy = 0; copy < MAX_COPIES; copy++) {
+    await store.create(`${staging}/success-${copy}.json.tmp`, encode(copied));
+    await store.overwrite(`${staging}/success-${copy}.json.tmp`, path);
+    if ((await newestVersion(store, topic, hour)) <= copied.version) return;
+    copied = (await newestMarker(store, topic, hour)) ?? copied;
+  }
+  throw new BrokenRecord(
+    `${path}: ${MAX_COPIES} other judges marked this hour meanwhile; run the load again`,
+  );
 }
 
 const encode = (record: HourMarker) => Buffer.from(`${JSON.stringify(record, null, 1)}\n`);

@@ -53,9 +53,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const runId = randomUUID();
   await using client = await KafkaClient.connect(settings.client, { clientId: 'millrace-loader' });
   const metadata = await client.metadata([...topics], { autoCreate: false });
-  for (const { name, error } of metadata.topics)
-    if (error !== undefined)
-      throw new Error(`topic ${name}: the broker answers ${error}; "topics list" shows what there is`);
+  for (const { name, error } of metadata.topics) checkTopic(name, error);
   await using spool = await openSpoolDirectory(settings.loader);
   const workers = workersOf(settings.loader);
   await using pool = new TaskPool(workers);
@@ -90,6 +88,17 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   }
   signal?.throwIfAborted();
   return summary(runId, outcomes, (now() - startedMs) / 1_000);
+}
+
+function checkTopic(name: string, error: string | undefined): void {
+  if (error !== undefined)
+    throw new Error(
+      `no topic "${name}" on the broker (${error}); "millrace topics list" shows those there are`,
+    );
+  if (/^[_.]/.test(name))
+    throw new Error(
+      `topic ${name} can't be loaded: readers of the table pass over names that begin with "_" or "."; use another name`,
+    );
 }
 
 function workersOf({ workers }: Settings['loader']): number {

@@ -80,7 +80,9 @@ async function attemptLoad(
     if (results === 'lost') return 'lost';
     const commit = assembleCommit(planned, results, { ...run, chain, attempt, nowMs: run.now() });
     if (commit === undefined) return undefined;
-    const problem = await logProblem(client, chain, await run.look(partition));
+    // What was just read counts as loaded here: it may have been lost, and its offsets given to others, since it was read.
+    const withCommit = { ...chain, head: commit.next, commits: [...chain.commits, commit] };
+    const problem = await logProblem(client, withCommit, await run.look(partition));
     if (problem !== undefined) throw new PartitionStopped(problem);
     mayLand = true;
     const published = await publishCommit(store, generation, commit);

@@ -150,9 +150,9 @@ export function parseVersionName(name: string): number | undefined {
   return /^\d{6,}\.json$/.test(name) ? Number(name.slice(0, -'.json'.length)) : undefined;
 }
 /** Staging of a marker. A marker is derived, so a dead one is harmless and swept after an hour. */
+export const markersStagingDirectory = (topic: string) => `${stagingDirectory(topic)}/h-markers`;
 export const markerStagingDirectory = (topic: string, attempt: string) =>
-  `${stagingDirectory(topic)}/${MARKER_STAGING}/${attempt}`;
-export const MARKER_STAGING = 'h-markers';
+  `${markersStagingDirectory(topic)}/${attempt}`;
 export const successPath = (topic: string, hour: Hour) => `${topic}/${hourDirectory(hour)}/_SUCCESS`;
 
 /** Aggregates: numbered records beside the topic's other state, result files in a table of their own. */

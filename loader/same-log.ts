@@ -25,6 +25,15 @@ export async function logProblem(
   chain: Chain,
   view: LogView,
 ): Promise<string | undefined> {
+  return (
+    boundsProblem(chain, view) ??
+    (await epochProblem(client, chain)) ??
+    (await lastBatchProblem(client, chain, view))
+  );
+}
+
+/** The part of it that needs no further question to the broker: the topic's id and the bounds of the log. */
+export function boundsProblem(chain: Chain, view: LogView): string | undefined {
   const { topic, partition, head, base } = chain;
   const name = `${topic}-${partition}`;
   const known = (id: string) => id !== NO_TOPIC_ID;
@@ -34,7 +43,7 @@ export async function logProblem(
     return `${name}: the log ends at offset ${view.highWatermark}, below ${head}, up to which it was loaded: the broker lost records, or it is another one; check --broker`;
   if (head < view.logStart)
     return `${name}: the log begins at offset ${view.logStart}, above ${head}, up to which it was loaded: offsets ${head} to ${view.logStart - 1} were deleted before they were loaded; nothing was loaded`;
-  return (await epochProblem(client, chain)) ?? (await lastBatchProblem(client, chain, view));
+  return undefined;
 }
 
 async function epochProblem(

@@ -7,7 +7,7 @@ import type { Chain } from './commit-chain.ts';
 import { HOUR_MS } from './hour.ts';
 import {
   attemptDirectory,
-  MARKER_STAGING,
+  markersStagingDirectory,
   parseWantedName,
   stagingDirectory,
   type WantedName,
@@ -20,14 +20,9 @@ export async function sweepStaging(
   store: Store,
   topic: string,
   chains: ReadonlyMap<number, Chain>,
-  nowMs: number,
 ): Promise<number> {
   let removed = 0;
   for (const { name } of await store.list(stagingDirectory(topic))) {
-    if (name === MARKER_STAGING) {
-      removed += await sweepMarkers(store, topic, nowMs);
-      continue;
-    }
     const want = parseWantedName(name);
     const chain = want && chains.get(want.partition);
     if (want === undefined || chain === undefined) continue;
@@ -39,20 +34,28 @@ export async function sweepStaging(
         removed++;
       } else kept++;
     }
-    if (kept === 0) await store.remove(directory);
+    // While the name is free another loader may begin an attempt in there between our look and the removal.
+    if (kept === 0 && isTaken(chain, want)) await store.remove(directory);
   }
   return removed;
 }
 
 /**
  * Markers are derived, so here age may decide: a judge that slept this long finds its staged marker gone, publishes
- * nothing, and the next run judges the hour again.
+ * nothing, and the next run judges the hour again. What lies here tells that a judge may have died between a marker and
+ * its copy: to be called after this run looked at all marked hours, with the time at which it listed them.
  */
-async function sweepMarkers(store: Store, topic: string, nowMs: number): Promise<number> {
-  const directory = `${stagingDirectory(topic)}/${MARKER_STAGING}`;
-  const old = (await store.list(directory)).filter(({ modifiedMs }) => modifiedMs < nowMs - HOUR_MS);
+export async function sweepMarkers(store: Store, topic: string, listedMs: number): Promise<number> {
+  const directory = markersStagingDirectory(topic);
+  const old = (await store.list(directory)).filter(({ modifiedMs }) => modifiedMs < listedMs - HOUR_MS);
   for (const { name } of old) await store.remove(`${directory}/${name}`);
   return old.length;
+}
+
+/** Whether the wanted name can't be won any more: whatever is staged for it is of no use, or its record's and applied. */
+function isTaken(chain: Chain, want: WantedName): boolean {
+  if (want.generation !== chain.generation) return want.generation < chain.generation;
+  return want.kind === 'base' || chain.commits.some(({ start }) => start === want.start);
 }
 
 function isDead(chain: Chain, want: WantedName, attempt: string): boolean {

@@ -17,7 +17,7 @@ import { recoverChain } from './recover.ts';
 import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
 import { type LogView, logProblem } from './same-log.ts';
 import type { Store } from './store/store.ts';
-import { sweepStaging } from './sweep.ts';
+import { sweepMarkers, sweepStaging } from './sweep.ts';
 import { readTopicState } from './table-state.ts';
 import type { TaskPool } from './task-pool.ts';
 
@@ -101,7 +101,7 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     standings,
     planned,
   );
-  const judgement = await judge(options, metadata, markedHours, skewMs);
+  const judgement = await judge(options, metadata, markedHours, { skewMs, takenMs });
   const outcome = outcomeOf(topic, standings, judgement);
   await writeOutcome(store, id, {
     v: 1,
@@ -318,14 +318,14 @@ async function judge(
   options: TopicLoadOptions,
   metadata: TopicMetadata,
   markedHours: ReadonlySet<Hour>,
-  skewMs: number,
+  { skewMs, takenMs }: { skewMs: number; takenMs: number },
 ): Promise<Judgement | undefined> {
   const { store, client, settings, warn, run, now } = options;
   const topic = metadata.name;
   const { graceMs, emptyHoursPerRun } = settings.loader;
   try {
     const state = await readTopicState(store, topic);
-    await sweepStaging(store, topic, state.chains, now());
+    await sweepStaging(store, topic, state.chains);
     if (skewMs > Math.max(graceMs / 2, CLOCK_TOLERANCE_MS)) {
       warn(
         `${topic}: the clocks of this machine and of ${store.url} differ by ${Math.round(skewMs)} ms; no hour was marked complete, set one of them right`,
@@ -345,6 +345,7 @@ async function judge(
       now,
     });
     for (const problem of judgement.problems) warn(problem);
+    await sweepMarkers(store, topic, takenMs);
     return judgement;
   } catch (error) {
     warn(`${topic}: hours were not judged: ${error instanceof Error ? error.message : String(error)}`);

@@ -5,7 +5,7 @@
 export const REASONS = {
   tombstone: 'the record has no value',
   'no time': 'a raw record without a timestamp',
-  timestamp: 'the timestamp of the record itself lies outside the years 1970 to 9999',
+  timestamp: 'the timestamp of the record itself lies outside the years 1970 to 2254',
   'corrupt batch':
     'the rest of the batch can not be read although its checksum is right; the value is the whole batch',
   headers: 'the headers of the record can not be read',

@@ -4,6 +4,7 @@
  */
 import { fetch } from '../protocol/apis/fetch.ts';
 import { errorOf, KafkaError } from '../protocol/errors.ts';
+import { batchesOf } from '../protocol/record-batch.ts';
 import type { Response } from '../protocol/schema.ts';
 import {
   checkOffset,
@@ -21,6 +22,10 @@ import { backOff, mayRetry } from './retry.ts';
 const MAX_WAIT_MS = 500;
 /** Answers in a row that say nothing at all, as throttling brokers give (KIP-219), before we give up. */
 const SILENT_ANSWERS_MAX = 20;
+/** Empty answers in a row where there ought to be records, as brokers give that wait for remote storage (KIP-405). */
+const EMPTY_ANSWERS_MAX = 20;
+/** Enough for one batch: the first comes whole. */
+const PROBE_BYTES = 1;
 
 /** Limits of one fetch, and what is to be seen. */
 export interface FetchOptions {
@@ -58,12 +63,12 @@ class RangeReader {
   }
 
   /** One answer that is not an error. */
-  async fetch(offset: Offset): Promise<Answer> {
+  async fetch(offset: Offset, options = this.#options): Promise<Answer> {
     const policy = this.#client.retryPolicy;
     let silent = 0;
     for (let retry = 0; ; ) {
       try {
-        const answer = await this.#fetchOnce(offset);
+        const answer = await this.#fetchOnce(offset, options);
         if (answer) return answer;
         if (++silent > SILENT_ANSWERS_MAX) {
           throw new KafkaError('THROTTLING_QUOTA_EXCEEDED', `fetch from ${topicPartitionName(this.#part)}`);
@@ -79,18 +84,18 @@ class RangeReader {
     }
   }
 
-  async #fetchOnce(offset: Offset): Promise<Answer | undefined> {
+  async #fetchOnce(offset: Offset, { maxBytes, isolation }: FetchOptions): Promise<Answer | undefined> {
     const { topic, partition } = this.#part;
     if (!this.#connection?.isOpen) this.#connection = await this.#client.connectToLeader(this.#part);
     const response = await this.#connection.send(fetch, {
       maxWaitMs: MAX_WAIT_MS,
       minBytes: 1,
-      maxBytes: this.#options.maxBytes,
-      isolationLevel: this.#options.isolation === 'read_committed' ? 1 : 0,
+      maxBytes,
+      isolationLevel: isolation === 'read_committed' ? 1 : 0,
       topics: [
         {
           topic,
-          partitions: [{ partition, fetchOffset: offset, partitionMaxBytes: this.#options.maxBytes }],
+          partitions: [{ partition, fetchOffset: offset, partitionMaxBytes: maxBytes }],
         },
       ],
     });
@@ -100,6 +105,19 @@ class RangeReader {
       errorOf(response.errorCode, name) ?? errorOf(answer?.errorCode ?? 0, `${name}, offset ${offset}`);
     if (error) throw error;
     return answer;
+  }
+
+  /**
+   * Whether the log goes on at or above `until` and has nothing from `offset` up to there. Only a batch from above proves
+   * it, be it one of an open transaction; an answer without records proves nothing.
+   */
+  async provesGap({ from, until }: OffsetRange): Promise<boolean> {
+    const options = { maxBytes: PROBE_BYTES, isolation: 'read_uncommitted' } as const;
+    const records = (await this.fetch(from, options)).records ?? Buffer.alloc(0);
+    const release = this.releaseOf(records);
+    const next = batchesOf(records).find(({ header }) => header.lastOffset >= from);
+    release();
+    return next !== undefined && next.header.baseOffset >= until;
   }
 
   /** What gives back the memory of an answer's records; further calls do nothing. */
@@ -127,8 +145,9 @@ function ahead<T>(promise: Promise<T>): Promise<T> {
 /**
  * Yields the batches of `[from, until)`. Ends once `nextOffset` has reached `until`, or where the log ends before that:
  * then the last `nextOffset` is below. Where nothing is left below `until` though the log goes on (compacted, markers,
- * aborted), the last item says so by its `nextOffset`. Throws OFFSET_OUT_OF_RANGE if the log no longer, or not yet, has
- * `from`, CORRUPT_MESSAGE for a wrong checksum, and whatever outlasts the client's retries.
+ * aborted), the last item says so by its `nextOffset`, but only once a batch from above has proven it. Throws
+ * OFFSET_OUT_OF_RANGE if the log no longer, or not yet, has `from`, CORRUPT_MESSAGE for a wrong checksum,
+ * REQUEST_TIMED_OUT if answers stay empty without such a proof, and whatever outlasts the client's retries.
  */
 export async function* fetchRange(
   client: KafkaClient,
@@ -141,7 +160,7 @@ export async function* fetchRange(
   const reader = new RangeReader(client, part, options);
   try {
     let pending = ahead(reader.fetch(position));
-    for (;;) {
+    for (let empty = 0; ; ) {
       const answer = await pending;
       const records = answer.records ?? Buffer.alloc(0);
       const release = reader.releaseOf(records);
@@ -153,9 +172,16 @@ export async function* fetchRange(
       if (taken.nextOffset === position) {
         if (endOf(answer, options) < range.until) return;
         checkNothingLeft(answer, part, position);
+        if (!(await reader.provesGap({ from: position, until: range.until }))) {
+          if (++empty > EMPTY_ANSWERS_MAX) throw unproven(part, position, range.until);
+          release();
+          pending = ahead(reader.fetch(position));
+          continue;
+        }
         yield { bytes: taken.bytes, nextOffset: range.until, release };
         return;
       }
+      empty = 0;
       position = taken.nextOffset;
       const done = position >= range.until;
       if (!done) pending = ahead(reader.fetch(position));
@@ -165,6 +191,11 @@ export async function* fetchRange(
   } finally {
     await reader.close();
   }
+}
+
+function unproven(part: TopicPartition, from: Offset, until: Offset): KafkaError {
+  const detail = `fetch from ${topicPartitionName(part)}, offset ${from}: the log goes on to ${until}, but ${EMPTY_ANSWERS_MAX} answers were empty`;
+  return new KafkaError('REQUEST_TIMED_OUT', detail);
 }
 
 /** The offset that reading can reach at present. */

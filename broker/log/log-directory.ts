@@ -210,16 +210,25 @@ export class LogDirectory implements AsyncDisposable {
   async #createTopic({ name, partitions, configs }: NewTopic): Promise<Topic> {
     this.checkNewTopic({ name, partitions, configs });
     const { dataDir } = this.#settings;
-    for (let partition = 0; partition < partitions; partition++) {
-      const directory = path.join(dataDir, partitionDirectoryName({ topic: name, partition }));
+    const directories = Array.from({ length: partitions }, (_, partition) =>
+      path.join(dataDir, partitionDirectoryName({ topic: name, partition })),
+    );
+    for (const directory of directories) {
       if (fs.existsSync(directory)) {
         throw new KafkaError('KAFKA_STORAGE_ERROR', `${directory} is there already and belongs to no topic`);
       }
     }
     const topic: Topic = { name, topicId: randomUUID(), partitions, configs };
     this.topics.put(topic);
+    // Durable before the first log is there to be written to: records may be acknowledged while the others are opened.
+    try {
+      for (const directory of directories) fs.mkdirSync(directory);
+      syncDirectory(dataDir);
+    } catch (error) {
+      // The topic is written down: its logs are opened all the same, and those that can't be say why.
+      this.#logger.error({ error }, `topic ${name}: ${(error as Error).message}`);
+    }
     await this.#openLogs(topic, true);
-    syncDirectory(dataDir);
     this.#logger.info(`topic ${name} created with ${partitions} partitions`);
     return topic;
   }

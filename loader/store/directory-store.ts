@@ -47,7 +47,10 @@ export class DirectoryStore implements Store {
   static async open(root: string): Promise<DirectoryStore> {
     const store = new DirectoryStore(root);
     await store.#try('open', '', async () => {
-      await mkdir(root, { recursive: true });
+      await mkdir(root, { recursive: true }).catch((error: unknown) => {
+        const hint = HINTS['ENOTDIR']!;
+        throw codeOf(error) === 'EEXIST' ? new StoreError('open', root, 'it is a file', { hint }) : error;
+      });
       await store.#proveLink();
     });
     return store;

@@ -155,7 +155,7 @@ async function tryEveryKind(trouble: Trouble): Promise<void> {
   for (const kind of new Set(done.map(kindOf))) await trial(trouble, (name) => kindOf(name) === kind);
 }
 
-describe('a load that meets trouble at any one of its store operations', { timeout: 240_000 }, () => {
+describe('a load that meets trouble at any one of its store operations', { timeout: 900_000 }, () => {
   let template: string;
   beforeAll(async () => {
     template = dir.join('template');

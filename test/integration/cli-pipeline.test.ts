@@ -89,6 +89,24 @@ describe('topics', () => {
   });
 });
 
+describe('rejected lines', () => {
+  const argv = ['ingest', 'one.log', '--topic', 'rejected', '--format', 'combined', '--rejects'];
+  const schema = ['--set', 'topics.rejected.schema=web_request'];
+
+  it('a file for them that cannot be written, or is the one that is read, fails before anything is sent', async () => {
+    await writeFile(join(directory, 'one.log'), line(5, '/a'));
+    expect(await lineOf(...argv, 'nowhere/rejects', ...schema)).toBe(
+      'error: cannot write rejected lines to nowhere/rejects (ENOENT); check --rejects',
+    );
+    const same = await run([...argv, './one.log', ...schema]);
+    expect([same.status, same.stderr]).toEqual([
+      2,
+      'error: --rejects ./one.log is the file that is read; name another\n',
+    ]);
+    expect(await readFile(join(directory, 'one.log'), 'utf8')).toBe(line(5, '/a'));
+  });
+});
+
 describe('from a log to numbers', () => {
   it('ingest sends the lines that are events and keeps the others', async () => {
     const log = `${line(5, '/a')}nonsense\n${line(5, '/b')}${line(6, '/a')}`;

@@ -1,11 +1,12 @@
 /** The command line as its users meet it: help, one clear line for every mistake, and the right exit status. */
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../cli/commands.ts';
-import { runCli } from '../support/run-cli.ts';
+import { runCli, startCli, statusOf } from '../support/run-cli.ts';
 
 let directory: string;
 beforeAll(async () => {
@@ -56,7 +57,12 @@ describe('a wrong command line is status 2', () => {
     [['tail', '--topic', 'a', '--from', 'yesterday'], /earliest, latest, an offset or a UTC time/],
     [['load'], /--topic/],
     [['aggregate', '--topic', 'a', '--engine', 'abacus'], /no engine abacus/],
-    [['aggregate', '--topic', 'a', '--from', '2026'], /hour like 2026-11-22T13/],
+    [['aggregate', '--topic', 'a', '--from', '2026'], /'2026' is invalid: write an hour like 2026-11-22T13/],
+    [['aggregate', '--topic', 'a', '--query', 'abacus'], /no query "abacus"; known are sessions_by_hour, /],
+    [
+      ['aggregate', '--topic', 'a', '--from', '2026-11-22T13', '--to', '2026-11-22T12'],
+      /--from 2026-11-22T13 is after --to 2026-11-22T12/,
+    ],
   ])('%j', async (argv, says) => {
     const { status, line } = await failureOf(...argv);
     expect(line).toMatch(says);
@@ -171,6 +177,13 @@ describe('config show', () => {
     expect(settings['topics.a.b.schema']).toEqual({ value: 'web_request', from: '--set', environment: null });
     expect(settings['broker.port']).toMatchObject({ value: 9092, from: 'default' });
   });
+});
+
+it('a result that could not be written is a failure', { skip: !existsSync('/dev/full') }, async () => {
+  const full = openSync('/dev/full', 'w');
+  const child = startCli(['config', 'show'], { stdio: ['ignore', full, 'ignore'] });
+  closeSync(full);
+  expect(await statusOf(child)).toBe(1);
 });
 
 describe('schema list', () => {

@@ -30,7 +30,7 @@ const [PARTITIONS, PER_PARTITION, ONE_IN] = [3, 4_000, 100];
 const DEPENDS_ON_THE_DAY = '2026-11-23T12';
 const TIMES = ['"2026-03-01T05:00:45Z"', '"2026-03-01T08:30:00+02:00"', '"2026-02-28T23:59:59.999999Z"'];
 const KEYS = [null, 'some key', Buffer.from([0xff, 0]), ''];
-const ABSURD_TIMES = [Number.MAX_SAFE_INTEGER, 253_402_300_800_000, -12_345];
+const ABSURD_TIMES = [Number.MAX_SAFE_INTEGER, 253_402_300_800_000, Date.UTC(2_255, 0), -12_345];
 
 /** A record as sent, and what must become of it. */
 interface Sent extends TestRecord {

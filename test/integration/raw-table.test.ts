@@ -93,16 +93,17 @@ describe('a topic without a schema', () => {
   });
 
   test('a record without a timestamp, or with an impossible one, goes to the quarantine whole', async () => {
-    const times = [AT, -1, 253_402_300_800_000, Number.MAX_SAFE_INTEGER, AT];
+    const times = [AT, -1, 253_402_300_800_000, Number.MAX_SAFE_INTEGER, AT, Date.UTC(2_255, 0)];
     const records = times.map((timestampMs, i) => ({ value: `record ${i}`, timestampMs }));
     const { warehouse, setup, result } = await loaded('timeless', records);
-    expect(result).toMatchObject({ rows: 2, quarantined: 3, topics: [{ partitions: [{ nextOffset: 5 }] }] });
+    expect(result).toMatchObject({ rows: 2, quarantined: 4, topics: [{ partitions: [{ nextOffset: 6 }] }] });
     const valueBase64 = (i: number) => Buffer.from(`record ${i}`).toString('base64');
     const line = { partition: 0, timestamp: null, key: null, field: null };
     expect(quarantineLines(warehouse, 'timeless')).toEqual([
       { ...line, offset: 1, reason: 'no time', valueBase64: valueBase64(1) },
       { ...line, offset: 2, reason: 'timestamp', valueBase64: valueBase64(2) },
       { ...line, offset: 3, reason: 'timestamp', valueBase64: valueBase64(3) },
+      { ...line, offset: 5, reason: 'timestamp', valueBase64: valueBase64(5) },
     ]);
     expect(
       await queryTable(warehouse, 'timeless', 'SELECT _offset::INTEGER AS o FROM TABLE ORDER BY o'),
@@ -112,6 +113,14 @@ describe('a topic without a schema', () => {
     expect(listing(warehouse, 'timeless').filter((path) => !path.startsWith('_loader/runs/'))).toEqual(
       before,
     );
+  });
+
+  test('the last possible timestamp is kept to the millisecond', async () => {
+    const last = Date.UTC(2_255, 0) - 1;
+    const { warehouse, result } = await loaded('last', [{ value: 'record', timestampMs: last }]);
+    expect(result).toMatchObject({ rows: 1, hours: ['2254-12-31T23'] });
+    const sql = 'SELECT epoch_us(_timestamp)::VARCHAR AS at FROM TABLE';
+    expect(await queryTable(warehouse, 'last', sql)).toEqual([{ at: `${last}000` }]);
   });
 
   test('a tombstone goes to the quarantine, or is passed over where the topic says so', async () => {

@@ -32,6 +32,17 @@ it('a directory without the marker is left alone', async () => {
   expect(existsSync(join(root, 'mine'))).toBe(true);
 });
 
+it('a log that is about to be read is not deleted with what an earlier demo left', async () => {
+  const path = await prepareDemoDirectory(join(root, 'demo'));
+  const log = join(path, 'access.log');
+  await writeFile(log, '');
+  await expect(prepareDemoDirectory(path, log)).rejects.toThrow(/access\.log lies in .*; move the log/);
+  expect(existsSync(log)).toBe(true);
+  await writeFile(join(root, 'demo.log'), '');
+  await prepareDemoDirectory(path, join(root, 'demo.log'));
+  expect(await readdir(path)).toEqual(['.millrace-demo']);
+});
+
 it('a file in the way is named', async () => {
   await writeFile(join(root, 'file'), '');
   await expect(prepareDemoDirectory(join(root, 'file'))).rejects.toThrow(/file \(ENOTDIR\); choose another/);

@@ -12,6 +12,7 @@ it('bars are as long as their share, and an hour with few events still has one',
     { hour: '2026-11-22T15', events: 0 },
   ]);
   expect(lines).toEqual([
+    'Events per hour (UTC)',
     `  2026-11-22T12  2,000  ${'█'.repeat(48)}`,
     `  2026-11-22T13  1,000  ${'█'.repeat(24)}`,
     '  2026-11-22T14      1  █',
@@ -21,8 +22,38 @@ it('bars are as long as their share, and an hour with few events still has one',
 
 it('many hours are added up to days', () => {
   const lines = barChart(Array.from({ length: 72 }, (_, n) => ({ hour: hour(n), events: 10 })));
-  expect(lines).toHaveLength(3);
-  expect(lines[0]).toMatch(/^ {2}2026-11-01 {2}240 /);
+  expect(lines).toHaveLength(1 + 3);
+  expect(lines[0]).toBe('Events per day (UTC)');
+  expect(lines[1]).toMatch(/^ {2}2026-11-01 {2}240 /);
+});
+
+it('hours, days and months without events have their line', () => {
+  const named = (...hours: string[]) =>
+    barChart(hours.map((each) => ({ hour: each, events: 1 }))).map((line) => line.split('  ').slice(1, 3));
+  expect(named('2016-02-28T23', '2016-02-29T02')).toEqual([
+    [],
+    ['2016-02-28T23', '1'],
+    ['2016-02-29T00', '0'],
+    ['2016-02-29T01', '0'],
+    ['2016-02-29T02', '1'],
+  ]);
+  expect(named('2016-02-27T23', '2016-03-01T23').map(([name]) => name)).toEqual([
+    undefined,
+    '2016-02-27',
+    '2016-02-28',
+    '2016-02-29',
+    '2016-03-01',
+  ]);
+  expect(named('2015-12-31T23', '2016-04-01T00').map(([name]) => name)).toEqual([
+    undefined,
+    '2015-12',
+    '2016-01',
+    '2016-02',
+    '2016-03',
+    '2016-04',
+  ]);
+  expect(named('1990-01-01T00', '2026-11-22T13')).toHaveLength(1 + 37);
+  expect(barChart([])).toEqual(['Events per hour (UTC)']);
 });
 
 it('the report names the sums, the speed of each stage, the place and a query', () => {

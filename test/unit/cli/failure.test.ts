@@ -1,6 +1,7 @@
 /** How errors end: their line and their exit status. */
 import assert from 'node:assert/strict';
 import { expect, it } from 'vitest';
+import { KafkaError } from '../../../broker/protocol/errors.ts';
 import { failureOf } from '../../../cli/failure.ts';
 import { UsageError } from '../../../cli/usage-error.ts';
 import { SettingsError } from '../../../config/load.ts';
@@ -20,6 +21,14 @@ it('a failed system call gets a remedy, unless its message already has one', () 
     'error: write x; the disk is full; make room and run it again',
   ]);
   expect(failure(error('write x; make room')).lines).toEqual(['error: write x; make room']);
+});
+
+it('an error of the protocol that says what to do says no more; one that does not keeps its name', () => {
+  const lines = (detail?: string) => failure(new KafkaError('BROKER_NOT_AVAILABLE', detail)).lines;
+  expect(lines('tried a:1 (ECONNREFUSED); is it running?')).toEqual([
+    'error: tried a:1 (ECONNREFUSED); is it running?',
+  ]);
+  expect(lines('a:1')[0]).toMatch(/^error: a:1: .* \(BROKER_NOT_AVAILABLE, Kafka error 8\)$/);
 });
 
 it('of several errors together the first speaks', () => {

@@ -6,6 +6,7 @@ import { type Commit, encodeCommit } from '../../../loader/commit.ts';
 import { type Chain, newAttempt, publishCommit, readChain, rootChain } from '../../../loader/commit-chain.ts';
 import { generationDirectory, recordName } from '../../../loader/paths.ts';
 import { DirectoryStore } from '../../../loader/store/directory-store.ts';
+import { StoppingStore } from '../../support/stopping-store.ts';
 
 let dir: string;
 let store: DirectoryStore;
@@ -141,3 +142,12 @@ function bound(changed: DirectoryStore, real: DirectoryStore): DirectoryStore {
     },
   });
 }
+
+describe('a publish whose answer is lost', () => {
+  it('counts as won only after its name is durable', async () => {
+    const chain = await root(0);
+    const stopping = new StoppingStore(store, (name) => name.startsWith('publish '), 'loses the answer of');
+    expect(await publishCommit(stopping, 0, commitAfter(chain, 5))).toBe('won');
+    expect(stopping.done.at(-1)).toBe(`sync ${generationDirectory('t', 3, 0)}`);
+  });
+});

@@ -1,0 +1,79 @@
+/**
+ * The second look at the log, after everything was read and before it is published. What the broker says is made up here;
+ * `test/integration/same-log.test.ts` has the first look with a real one.
+ */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { KafkaClient } from '../../../broker/client/client.ts';
+import { type Chain, readChain, rootChain } from '../../../loader/commit-chain.ts';
+import { loadPartition, type TopicRun } from '../../../loader/partition-load.ts';
+import type { LogView } from '../../../loader/same-log.ts';
+import { DirectoryStore } from '../../../loader/store/directory-store.ts';
+import type { TaskDone } from '../../../loader/task.ts';
+import { TempDir } from '../../support/temp-dir.ts';
+
+const [TOPIC, TOPIC_ID, RANGE] = ['t', 'id', { from: 0, until: 100 }];
+const LOG: LogView = { topicId: TOPIC_ID, logStart: 0, highWatermark: 100 };
+
+let dir: TempDir;
+let store: DirectoryStore;
+let chain: Chain;
+beforeEach(async () => {
+  dir = new TempDir();
+  store = await DirectoryStore.open(dir.path);
+  const base = { topicId: TOPIC_ID, partition: 0, incarnation: 0, head: 0, policy: 'earliest' as const };
+  chain = await rootChain(store, {
+    topic: TOPIC,
+    ...base,
+    createdAt: '2026-03-01T00:00:00.000Z',
+    rewriteSeq: 0,
+  });
+});
+afterEach(() => dir[Symbol.dispose]());
+
+/** Loads a hundred records, all of them filtered, of leader epoch 3, while the log becomes what `seen` and `epochEnd` say. */
+async function loadWhile(seen: LogView, epochEnd = 100): Promise<number> {
+  const done: TaskDone = {
+    ok: true,
+    next: RANGE.until,
+    files: [],
+    read: 100,
+    filtered: 100,
+    last: null,
+    leaderEpoch: 3,
+  };
+  const endOfEpoch = async (_: unknown, leaderEpoch: number) => ({ leaderEpoch, endOffset: epochEnd });
+  const run = {
+    store,
+    client: { endOfEpoch } as unknown as KafkaClient,
+    pool: { run: async () => ({ ...done, last: { baseOffset: 0, crc: 0 } }) } as unknown as TopicRun['pool'],
+    now: Date.now,
+    look: async () => seen,
+    task: {} as TopicRun['task'],
+    run: 'r',
+    planTakenMs: 0,
+    lateBeforeMs: 0,
+    skewAfterMs: 0,
+    schema: undefined,
+    markedHours: new Set<string>(),
+  };
+  await loadPartition(run, chain, { partition: 0, range: RANGE, tasks: [RANGE] });
+  return (await readChain(store, TOPIC, 0))!.head;
+}
+
+test('records that retention deleted after they were read are loaded', async () => {
+  expect(await loadWhile({ ...LOG, logStart: 60, highWatermark: 200 })).toBe(100);
+});
+
+test('a log that lost its end after it was read is refused', async () => {
+  await expect(loadWhile({ ...LOG, logStart: 1, highWatermark: 60 })).rejects.toThrow(
+    't-0: the log ends at offset 60, below 100, up to which it was loaded',
+  );
+  expect((await readChain(store, TOPIC, 0))?.head).toBe(0);
+});
+
+test('a log that lost its end after it was read and was filled with other records is refused', async () => {
+  await expect(loadWhile({ ...LOG, logStart: 1, highWatermark: 200 }, 60)).rejects.toThrow(
+    't-0: leader epoch 3 ends at offset 60, below 100, up to which it was loaded',
+  );
+  expect((await readChain(store, TOPIC, 0))?.head).toBe(0);
+});

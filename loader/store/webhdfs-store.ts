@@ -203,6 +203,11 @@ export class WebHdfsStore implements Store {
       const found = listing?.partialListing?.FileStatuses?.FileStatus;
       if (!Array.isArray(found))
         throw this.#odd('list', path, 'LISTSTATUS_BATCH was answered without a listing');
+      // HttpFS begins anew with every page (seen in 3.4.2).
+      if (startAfter !== undefined && found.some(({ pathSuffix }) => pathSuffix <= startAfter)) {
+        this.#hasBatches = false;
+        break;
+      }
       entries.push(...found);
       if (!listing!.remainingEntries || found.length === 0) return entries;
     }

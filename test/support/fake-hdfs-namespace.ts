@@ -63,6 +63,13 @@ export class FakeHdfsNamespace {
     return this.#inodes.get(path)?.data;
   }
 
+  /** Every file below a directory, by its path from there. */
+  *filesBelow(directory: string): Generator<[string, Buffer]> {
+    for (const [path, { data }] of this.#inodes)
+      if (data !== undefined && path.startsWith(`${directory}/`))
+        yield [path.slice(directory.length + 1), data];
+  }
+
   status(path: string, withId = true): Record<string, unknown> {
     const found = this.#inodes.get(path);
     if (found === undefined) throw this.#missing(path);

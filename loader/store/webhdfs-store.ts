@@ -62,7 +62,11 @@ export class WebHdfsStore implements Store {
   ): Promise<WebHdfsStore> {
     const address = parseWebHdfsUrl(url);
     if (address === undefined) throw new StoreError('open', url, 'this is no webhdfs: URL');
-    const { connectTimeoutMs, idleTimeoutMs, caFile } = settings;
+    const { connectTimeoutMs, idleTimeoutMs, caFile, apiPath } = settings;
+    if (!/^(\/[A-Za-z0-9._-]+)+$/.test(apiPath))
+      throw new StoreError('open', address.shown, `webhdfs.apiPath is "${apiPath}"`, {
+        hint: 'it is a path such as /webhdfs/v1 or /gateway/NAME/webhdfs/v1',
+      });
     const credentials = new Credentials(address, settings);
     const ca = caFile === '' ? undefined : await readCa(caFile);
     const client = new WebHdfsClient({ connectTimeoutMs, idleTimeoutMs, ca });

@@ -194,7 +194,7 @@ const loader = z.strictObject({
     .describe('most empty hours marked by one run'),
 });
 
-const userName = z.union([z.literal(''), z.string().regex(/^[A-Za-z_][A-Za-z0-9._-]*[$]?$/)]).default('');
+const userName = z.string().default('');
 
 const webhdfs = z.strictObject({
   user: userName.describe('user.name of every call, unless the URL names one; needed with auth=simple'),
@@ -216,7 +216,6 @@ const webhdfs = z.strictObject({
     .describe('PEM certificates to trust for swebhdfs:; empty: those of the system'),
   apiPath: z
     .string()
-    .regex(/^(\/[A-Za-z0-9._-]+)+$/)
     .default('/webhdfs/v1')
     .describe('path of the REST API; behind Knox /gateway/NAME/webhdfs/v1'),
   replication: z.int().min(0).max(512).default(0).describe('replicas of each file; 0: as HDFS is set'),

@@ -143,10 +143,9 @@ export class FileStager {
     const { store, topic, directory } = this.#options;
     const staged = `${directory}/${name}`;
     const path = `${topic}/${staged}`;
-    await store.upload(local, path);
-    const found = await store.stat(path);
-    if (found?.size !== bytes)
-      throw new StoreError('upload', path, `${found?.size ?? 'no'} bytes arrived of ${bytes}`, {
+    const arrived = await store.upload(local, path);
+    if (arrived !== bytes)
+      throw new StoreError('upload', path, `${arrived} bytes arrived of ${bytes}`, {
         retriable: true,
         hint: 'run the load again',
       });

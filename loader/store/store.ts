@@ -21,7 +21,7 @@ export interface Store extends AsyncDisposable {
   readonly url: string;
   /** Makes a directory and its parents, durably. An existing one is no error. */
   makeDirectory(path: string): Promise<void>;
-  /** Puts a closed local file at a path that must not exist; returns its size. Durable when it returns. Parents are made. The local file is the caller's to delete, and not to be written again. */
+  /** Puts a closed local file at a path that must not exist; returns its size, read back from the store. Durable when it returns. Parents are made. The local file is the caller's to delete, and not to be written again. */
   upload(localPath: string, path: string): Promise<number>;
   /** Writes a small file to a path that must not exist. Durable when it returns. Parents are made. */
   create(path: string, body: Uint8Array | string): Promise<void>;

@@ -119,6 +119,7 @@ const BY_EXCEPTION: Readonly<Record<string, FailureKind>> = {
   IllegalArgumentException: 'unsupported',
   UnsupportedOperationException: 'unsupported',
   HadoopIllegalArgumentException: 'unsupported',
+  QueryParamException: 'unsupported',
 };
 
 /** Causes that arrive wrapped in an exception which says less: in a SecurityException, a plain IOException. */
@@ -129,6 +130,9 @@ const BY_MESSAGE: readonly (readonly [RegExp, FailureKind])[] = [
   [/QuotaExceeded|quota of .* is exceeded/, 'quota'],
   [/could only be (written|replicated) to|Failed to find datanode|no live datanode/i, 'noDataNode'],
   [/in startup mode|RetriableException/, 'transient'],
+  [/out of the range/, 'refused'],
+  // A file cannot take the name of a directory, nor the reverse.
+  [/must both be (directories|files)/, 'exists'],
 ];
 
 /** What of an answer tells of an error. */
@@ -171,6 +175,9 @@ export function failureOfAnswer(answer: AnswerText, origin: string, isDataNode: 
     const byMessage = wrapped.test(exception)
       ? BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1]
       : undefined;
+    // How a NameNode says that a part of the path is a file.
+    if (exception === 'AccessControlException' && message.endsWith('(is not a directory)'))
+      return new HttpFailure('notDirectory', text, origin);
     const other = isDataNode ? 'dataNode' : 'transient';
     return new HttpFailure(byMessage ?? BY_EXCEPTION[exception] ?? other, text, origin);
   }

@@ -111,6 +111,27 @@ export class NameNodes {
     throw new HttpFailure('garbage', `HTTP ${status} without the JSON of WebHDFS`, origin);
   }
 
+  /** What a NameNode tells of its DataNodes, beside WebHDFS; undefined if it does not. */
+  async dataNodes(origin: string): Promise<Buffer | undefined> {
+    const { credentials, client } = this.#parts;
+    const query = { qry: 'Hadoop:service=NameNode,name=NameNodeInfo', ...(await credentials.query()) };
+    const target = targetOf('', '/jmx', query);
+    const headers = await credentials.headers(origin);
+    this.#options.onCall?.('JMX');
+    const request = {
+      method: 'GET',
+      origin,
+      target,
+      headers,
+      limitBytes: JSON_LIMIT_BYTES,
+      keepAlive: true,
+    } as const;
+    const answer = await client.exchange(request).catch((error: unknown) => {
+      if (!(error instanceof HttpFailure)) throw error;
+    });
+    return answer?.status === 200 ? answer.body : undefined;
+  }
+
   /** One request to this NameNode. Throws HttpFailure for an answer that tells of an error. */
   async ask(origin: string, { op, method, path, query = {} }: NameNodeCall): Promise<HttpAnswer> {
     const { credentials, client, settings } = this.#parts;
@@ -134,6 +155,25 @@ export class NameNodes {
   }
 }
 
+/**
+ * The address by which a NameNode knows a DataNode, found by the address of its HTTP server: only by that one can it be
+ * told to leave out a certain node of several on one host. Undefined where the NameNode keeps it to itself.
+ */
+export function transferAddressIn(beans: Buffer, httpAddresses: readonly string[]): string | undefined {
+  try {
+    const parsed = JSON.parse(beans.toString('utf8')) as {
+      beans: { LiveNodes?: string; DeadNodes?: string }[];
+    };
+    for (const { LiveNodes = '{}' } of parsed.beans)
+      for (const node of Object.values(JSON.parse(LiveNodes) as Record<string, Record<string, unknown>>))
+        if (
+          httpAddresses.some((address) => address === node['infoAddr'] || address === node['infoSecureAddr'])
+        )
+          return String(node['xferaddr']);
+  } catch {}
+  return undefined;
+}
+
 /** Asked for by servers with the filter against cross-site requests, and harmless to the others. */
 export function requestHeaders(method: HttpRequest['method']): Record<string, string> {
   return method === 'GET' ? {} : { 'x-xsrf-header': '1', 'content-type': 'application/octet-stream' };
@@ -142,9 +182,10 @@ export function requestHeaders(method: HttpRequest['method']): Record<string, st
 function exhausted(troubles: ReadonlyMap<string, HttpFailure>, tried: number): HttpFailure {
   const all = [...troubles.values()];
   const kind = TELLING.find((each) => all.some((failure) => failure.kind === each)) ?? all[0]!.kind;
-  const text = [...troubles].map(([origin, { message, origin: at }]) =>
-    at === origin ? `${hostOf(origin)}: ${message}` : `${hostOf(origin)}: ${hostOf(at)}: ${message}`,
-  );
+  const text = [...troubles].map(([origin, { message, origin: at }]) => {
+    const places = [...(troubles.size > 1 ? [origin] : []), ...(at === origin ? [] : [at])];
+    return [...places.map(hostOf), message].join(': ');
+  });
   return new HttpFailure(kind, `${text.join('; ')} (${tried} attempts)`, all.at(-1)!.origin, {
     cause: all.at(-1),
   });

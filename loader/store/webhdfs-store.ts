@@ -62,7 +62,11 @@ export class WebHdfsStore implements Store {
   ): Promise<WebHdfsStore> {
     const address = parseWebHdfsUrl(url);
     if (address === undefined) throw new StoreError('open', url, 'this is no webhdfs: URL');
-    const { connectTimeoutMs, idleTimeoutMs, caFile } = settings;
+    const { connectTimeoutMs, idleTimeoutMs, caFile, apiPath } = settings;
+    if (!/^(\/[A-Za-z0-9._-]+)+$/.test(apiPath))
+      throw new StoreError('open', address.shown, `webhdfs.apiPath is "${apiPath}"`, {
+        hint: 'it is a path such as /webhdfs/v1 or /gateway/NAME/webhdfs/v1',
+      });
     const credentials = new Credentials(address, settings);
     const ca = caFile === '' ? undefined : await readCa(caFile);
     const client = new WebHdfsClient({ connectTimeoutMs, idleTimeoutMs, ca });
@@ -203,6 +207,11 @@ export class WebHdfsStore implements Store {
       const found = listing?.partialListing?.FileStatuses?.FileStatus;
       if (!Array.isArray(found))
         throw this.#odd('list', path, 'LISTSTATUS_BATCH was answered without a listing');
+      // HttpFS begins anew with every page (seen in 3.4.2).
+      if (startAfter !== undefined && found.some(({ pathSuffix }) => pathSuffix <= startAfter)) {
+        this.#hasBatches = false;
+        break;
+      }
       entries.push(...found);
       if (!listing!.remainingEntries || found.length === 0) return entries;
     }

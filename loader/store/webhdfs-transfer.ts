@@ -17,6 +17,7 @@ import {
   type NameNodeParts,
   type NameNodes,
   requestHeaders,
+  transferAddressIn,
 } from './webhdfs-name-nodes.ts';
 
 /** What the NameNode says of a file or directory; HttpFS leaves `fileId` out. */
@@ -56,33 +57,41 @@ export interface GetOptions {
 
 /** DataNodes that failed in one transfer. */
 class Excluded {
-  readonly #origins = new Map<string, { hosts: string[]; offers: number }>();
+  readonly #nodes = new Map<string, { address: string; offers: number }>();
+  readonly #nameNodes: NameNodes;
 
-  async add(origin: string): Promise<void> {
-    const { hostname } = new URL(origin);
-    // The NameNode looks nodes up by address; a name alone it does not find.
-    const address = await lookup(hostname).then(
-      (found) => [found.address],
-      () => [],
+  constructor(nameNodes: NameNodes) {
+    this.#nameNodes = nameNodes;
+  }
+
+  /** `nameNode`: who is asked for the address that it knows the DataNode by. */
+  async add(origin: string, nameNode: string): Promise<void> {
+    const { hostname, port } = new URL(origin);
+    const ip = await lookup(hostname).then(
+      ({ address }) => address,
+      () => hostname,
     );
-    this.#origins.set(origin, { hosts: [...new Set([hostname, ...address])], offers: 0 });
+    const beans = await this.#nameNodes.dataNodes(nameNode);
+    const known = beans && transferAddressIn(beans, [`${ip}:${port}`, `${hostname}:${port}`]);
+    // Without its port the NameNode takes any node of that host for it.
+    this.#nodes.set(origin, { address: known ?? ip, offers: 0 });
   }
 
   /** Throws if the NameNode offers one of them all the same; after some offers it is given another chance. */
   check(origin: string): void {
-    const known = this.#origins.get(origin);
+    const known = this.#nodes.get(origin);
     if (known === undefined) return;
-    if (++known.offers > MAX_SAME_OFFERS) this.#origins.delete(origin);
-    else throw new HttpFailure('dataNode', 'failed, and is the only DataNode offered', origin);
+    if (++known.offers > MAX_SAME_OFFERS) this.#nodes.delete(origin);
+    else throw new HttpFailure('dataNode', 'it failed, and no other DataNode is offered', origin);
   }
 
   clear(): void {
-    this.#origins.clear();
+    this.#nodes.clear();
   }
 
   get query(): { excludedatanodes?: string } {
-    const hosts = [...this.#origins.values()].flatMap((each) => each.hosts);
-    return hosts.length === 0 ? {} : { excludedatanodes: [...new Set(hosts)].join(',') };
+    const addresses = [...this.#nodes.values()].map(({ address }) => address);
+    return addresses.length === 0 ? {} : { excludedatanodes: addresses.join(',') };
   }
 }
 
@@ -117,7 +126,7 @@ export class Transfers {
 
   /** Writes a file that must not exist, and reads its length back. */
   async put(path: string, body: RequestBody): Promise<FileStatus> {
-    const upload = new Upload(path, body, !this.#finished.has(path) && UUID.test(path));
+    const upload = new Upload(path, body, !this.#finished.has(path) && UUID.test(path), this.#nameNodes);
     const status = await this.#nameNodes.withOne((origin) => this.#putOnce(origin, upload), true);
     this.#finished.set(path, status);
     const oldest = this.#finished.size > MAX_FINISHED ? this.#finished.keys().next().value : undefined;
@@ -137,14 +146,14 @@ export class Transfers {
       { ...location, method: 'PUT', body, limitBytes: 1024 * 1024 },
       201,
     ).catch(async (error: unknown) => {
-      throw await upload.failureOf(error, location.origin);
+      throw await upload.failureOf(error, location.origin, origin);
     });
     upload.wasAnswered = true;
     const status = await this.status(origin, path);
     if (status?.length === bytes) return status;
     upload.wasAnswered = false;
     const found = status === undefined ? 'nothing' : `${status.length} bytes`;
-    await excluded.add(location.origin);
+    await excluded.add(location.origin, origin);
     const text = `${found} arrived of ${bytes}, answered by HTTP ${answer.status}`;
     throw new HttpFailure('dataNode', text, location.origin);
   }
@@ -179,14 +188,15 @@ export class Transfers {
 
   /** The bytes of a range of a file, or none if they went elsewhere. */
   async get(path: string, { offset, length, limitBytes, into }: GetOptions): Promise<Buffer> {
-    const excluded = new Excluded();
+    const excluded = new Excluded(this.#nameNodes);
     return await this.#nameNodes.withOne(async (origin) => {
       const call = { op: 'OPEN', method: 'GET', path, query: { offset, length } } as const;
       const location = await this.#locate(origin, call, excluded);
       const request = { ...location, method: 'GET', limitBytes, into: into?.() } as const;
       const { body, isDelimited } = await this.#transfer(origin, request, 200).catch(
         async (error: unknown) => {
-          if (error instanceof HttpFailure && error.kind === 'dataNode') await excluded.add(location.origin);
+          if (error instanceof HttpFailure && error.kind === 'dataNode')
+            await excluded.add(location.origin, origin);
           throw error;
         },
       );
@@ -278,12 +288,13 @@ class Upload {
   readonly body: RequestBody;
   readonly isOwn: boolean;
   readonly bytes: number;
-  readonly excluded = new Excluded();
+  readonly excluded: Excluded;
   mayExist = false;
   wasAnswered = false;
   #wasUncertain = false;
 
-  constructor(path: string, body: RequestBody, isOwn: boolean) {
+  constructor(path: string, body: RequestBody, isOwn: boolean, nameNodes: NameNodes) {
+    this.excluded = new Excluded(nameNodes);
     this.path = path;
     this.body = body;
     this.isOwn = isOwn;
@@ -291,13 +302,13 @@ class Upload {
   }
 
   /** Takes note of a failed second step; answers the failure to go on with. */
-  async failureOf(error: unknown, dataNode: string): Promise<unknown> {
+  async failureOf(error: unknown, dataNode: string, nameNode: string): Promise<unknown> {
     if (!(error instanceof HttpFailure)) return error;
     const notCreated =
       NOT_CREATED.has(error.kind) || (error instanceof DataNodeFailure && error.wasUnreachable);
     if (notCreated) this.mayExist = this.#wasUncertain;
     else this.#wasUncertain = true;
-    if (error.kind === 'dataNode') await this.excluded.add(dataNode);
+    if (error.kind === 'dataNode') await this.excluded.add(dataNode, nameNode);
     if (error.kind === 'exists' && this.#wasUncertain && this.isOwn)
       return new HttpFailure('dataNode', 'an attempt given up for lost made the file after all', dataNode);
     return error;

@@ -14,7 +14,7 @@ describe('over real servers', () => {
   let hdfs: Hdfs;
   let httpFs: HttpFs;
   beforeAll(async () => {
-    hdfs = await startHdfs();
+    hdfs = await startHdfs({ site: { 'dfs.ls.limit': 3 } });
     httpFs = await startHttpFs(hdfs);
   });
   afterAll(async () => {

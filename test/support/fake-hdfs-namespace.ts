@@ -43,6 +43,9 @@ export class FakeHdfsNamespace {
   }
 
   #missing(path: string): RemoteError {
+    for (let at = parentOf(path); at !== '/'; at = parentOf(at))
+      if (this.#inodes.get(at)?.data !== undefined)
+        return new RemoteError('AccessControlException', `${at} (is not a directory)`);
     return new RemoteError('FileNotFoundException', `File does not exist: ${path}`, 404);
   }
 
@@ -58,6 +61,13 @@ export class FakeHdfsNamespace {
 
   data(path: string): Buffer | undefined {
     return this.#inodes.get(path)?.data;
+  }
+
+  /** Every file below a directory, by its path from there. */
+  *filesBelow(directory: string): Generator<[string, Buffer]> {
+    for (const [path, { data }] of this.#inodes)
+      if (data !== undefined && path.startsWith(`${directory}/`))
+        yield [path.slice(directory.length + 1), data];
   }
 
   status(path: string, withId = true): Record<string, unknown> {
@@ -167,10 +177,10 @@ export class FakeHdfsNamespace {
       throw new RemoteError('FileNotFoundException', `rename source ${from} is not found.`, 404);
     const target = this.#inodes.get(to);
     if (target !== undefined) {
-      if (!overwrite)
-        throw new RemoteError('FileAlreadyExistsException', `rename destination ${to} already exists`);
       if ((target.data === undefined) !== (source.data === undefined))
         throw new RemoteError('IOException', `Source ${from} and destination ${to} must both be directories`);
+      if (!overwrite)
+        throw new RemoteError('FileAlreadyExistsException', `rename destination ${to} already exists`);
     }
     const parent = this.#inodes.get(parentOf(to));
     if (parent === undefined)

@@ -43,6 +43,8 @@ export interface FakeOptions {
   ignoresNoRedirect?: boolean;
   /** Servers before 3.0 know no LISTSTATUS_BATCH. */
   hasBatches?: boolean;
+  /** HttpFS tells the ids of files since 3.4 (seen), not before. */
+  hasFileIds?: boolean;
   /** Files of a key and its certificate: every server speaks TLS. */
   tls?: { key: string; cert: string };
 }
@@ -59,7 +61,7 @@ export class FakeWebHdfs implements AsyncDisposable {
   trouble: (seen: Seen) => Trouble | undefined = () => undefined;
   /** A delegation token: when set, nothing else is taken for a proof. */
   token: string | undefined;
-  /** How often the first DataNode is named even to a client that asks to leave it out. */
+  /** How often a DataNode is named even to a client that asks to leave it out. */
   stubborn = 0;
   readonly #options: FakeOptions;
   readonly #servers = new Map<string, Server>();
@@ -125,6 +127,10 @@ export class FakeWebHdfs implements AsyncDisposable {
 
   async #serve(server: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const raw = request.url ?? '';
+    if (raw.startsWith('/jmx?')) {
+      response.end(this.#beans());
+      return;
+    }
     const at = raw.indexOf('?');
     const query = new URLSearchParams(raw.slice(at + 1));
     const path = decodeURIComponent(raw.slice('/webhdfs/v1'.length, at)) || '/';
@@ -197,10 +203,11 @@ export class FakeWebHdfs implements AsyncDisposable {
     if (server.startsWith('nn')) this.#checkState(Number(server.slice(2)), op);
     const { namespace } = this;
     const isHttpFs = server === 'httpfs';
-    if (op === 'GETFILESTATUS') return ok({ FileStatus: namespace.status(path, !isHttpFs) });
+    const withId = !isHttpFs || this.#options.hasFileIds === true;
+    if (op === 'GETFILESTATUS') return ok({ FileStatus: namespace.status(path, withId) });
     if (op === 'MKDIRS') return ok({ boolean: namespace.mkdirs(path) });
     if (op === 'DELETE') return ok({ boolean: namespace.delete(path) });
-    if (op === 'LISTSTATUS') return ok({ FileStatuses: { FileStatus: namespace.list(path, !isHttpFs) } });
+    if (op === 'LISTSTATUS') return ok({ FileStatuses: { FileStatus: namespace.list(path, withId) } });
     if (op === 'LISTSTATUS_BATCH' && this.#options.hasBatches !== false) return this.#page(seen);
     if (op === 'RENAME') {
       const to = query.get('destination') ?? '';
@@ -216,8 +223,26 @@ export class FakeWebHdfs implements AsyncDisposable {
     );
   }
 
+  /** What a NameNode tells of its DataNodes: the transfer port is the next after the one for HTTP. */
+  #beans(): string {
+    const nodes = this.#dataNodes().map((name) => [
+      name,
+      { infoAddr: this.address(name), xferaddr: this.#transferAddress(name) },
+    ]);
+    return JSON.stringify({ beans: [{ LiveNodes: JSON.stringify(Object.fromEntries(nodes)) }] });
+  }
+
+  #dataNodes(): string[] {
+    return [...this.#servers.keys()].filter((name) => name.startsWith('dn'));
+  }
+
+  #transferAddress(name: string): string {
+    return `127.0.0.1:${this.#ports.get(name)! + 1}`;
+  }
+
   #page({ path, query, server }: Seen): Answer {
-    const after = query.get('startAfter') ?? '';
+    // HttpFS does not heed it (seen in 3.4.2).
+    const after = (server === 'httpfs' ? null : query.get('startAfter')) ?? '';
     const left = this.namespace
       .list(path, server !== 'httpfs')
       .filter((each) => String(each['pathSuffix']) > after || each['pathSuffix'] === '');
@@ -230,10 +255,8 @@ export class FakeWebHdfs implements AsyncDisposable {
     if (op === 'OPEN') {
       if (server.startsWith('nn')) this.#checkState(Number(server.slice(2)), op);
       const { type, length } = this.namespace.status(path) as { type: string; length: number };
-      if (type === 'DIRECTORY')
-        throw new RemoteError('FileNotFoundException', `Path is not a file: ${path}`, 404);
       const offset = Number(query.get('offset') ?? 0);
-      if (length > 0 && offset >= length)
+      if (type === 'FILE' && length > 0 && offset >= length)
         throw new RemoteError(
           'IOException',
           `Offset=${offset} out of the range [0, ${length}); OPEN, path=${path}`,
@@ -251,15 +274,17 @@ export class FakeWebHdfs implements AsyncDisposable {
     return { status: 307, bytes: Buffer.alloc(0), location };
   }
 
-  /** The first that is not left out. `excludedatanodes` names hosts; here a port stands for the host. */
+  /** The first that is not left out. An address without a port leaves out any one of that host: here the last. */
   #chooseDataNode(query: URLSearchParams): string {
-    const names = [...this.#servers.keys()].filter((name) => name.startsWith('dn'));
-    const failed = new Set(query.has('excludedatanodes') && this.stubborn-- <= 0 ? [names[0]] : []);
-    const left = names.filter((name) => !failed.has(name));
+    const names = this.#dataNodes();
+    const failed = query.get('excludedatanodes')?.split(',') ?? [];
+    const isStubborn = failed.length > 0 && this.stubborn-- > 0;
+    const left = names.filter((name) => isStubborn || !failed.includes(this.#transferAddress(name)));
+    if (failed.includes('127.0.0.1')) left.pop();
     if (left[0] === undefined)
       throw new RemoteError(
         'IOException',
-        'Failed to find datanode, suggest to check cluster health. excludeDatanodes=x',
+        `Failed to find datanode, suggest to check cluster health. excludeDatanodes=${failed.join(',')}`,
       );
     return left[0];
   }
@@ -271,6 +296,8 @@ export class FakeWebHdfs implements AsyncDisposable {
     if (op === 'OPEN') {
       const offset = Number(query.get('offset') ?? 0);
       const length = Number(query.get('length') ?? Infinity);
+      if (this.namespace.status(path)['type'] === 'DIRECTORY')
+        throw new RemoteError('FileNotFoundException', `Path is not a file: ${path}`, 404);
       return {
         status: 200,
         bytes: this.namespace.data(path)?.subarray(offset, offset + length) ?? Buffer.alloc(0),

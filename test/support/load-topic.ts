@@ -10,7 +10,7 @@ import { openStore } from '../../loader/store/open-store.ts';
 export interface LoadSetup {
   /** `host:port` of the broker. */
   address: string;
-  /** Local directory of the warehouse. */
+  /** Local directory of the warehouse, or a URL. */
   warehouse: string;
   loader?: Partial<Settings['loader']>;
   topics?: Settings['topics'];
@@ -21,7 +21,7 @@ export interface LoadSetup {
 export function setupSettings({ address, warehouse, loader, topics, schemasDir }: LoadSetup): Settings {
   return settingsSchema.parse({
     client: { brokers: address },
-    loader: { warehouse: `file:${warehouse}`, workers: 2, ...loader },
+    loader: { warehouse: warehouse.includes('://') ? warehouse : `file:${warehouse}`, workers: 2, ...loader },
     topics: topics ?? {},
     schemas: { dir: schemasDir ?? '' },
   });

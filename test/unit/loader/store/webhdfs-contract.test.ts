@@ -25,5 +25,8 @@ describe('over the fake', () => {
   storeContract('WebHDFS with its standby named first', () =>
     openOver({ dialect: 'webhdfs', nameNodes: 2 }, 1),
   );
-  storeContract('HttpFS', () => openOver({ dialect: 'httpfs' }));
+  storeContract('HttpFS', () => openOver({ dialect: 'httpfs', hasFileIds: true }));
+  storeContract('HttpFS of an old server', () =>
+    openOver({ dialect: 'httpfs', ignoresNoRedirect: true, hasBatches: false }),
+  );
 });

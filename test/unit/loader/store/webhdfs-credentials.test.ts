@@ -34,8 +34,9 @@ describe('a user', () => {
 
   it('must be a name that HDFS takes', async () => {
     await expect(bench({}, {}, undefined, '9lives')).rejects.toThrow(/"9lives" is no user name/);
-    expect(settingsSchema.safeParse({ webhdfs: { user: 'a b' } }).success).toBe(false);
-    expect(settingsSchema.safeParse({ webhdfs: { user: 'host$' } }).success).toBe(true);
+    await expect(bench({}, { user: 'a b' }, undefined, '')).rejects.toThrow(/"a b" is no user name/);
+    await using b = await bench({}, { user: 'host$' }, undefined, '');
+    expect(b.fake.seen[0]?.query.get('user.name')).toBe('host$');
   });
 
   it('may act for another', async () => {
@@ -143,6 +144,12 @@ describe('TLS', () => {
       /webhdfs\.caFile can't be read: ENOENT/,
     );
   });
+});
+
+it('the path of the interface is one that a URL takes as it stands', async () => {
+  await expect(bench({}, { apiPath: '/webhdfs?x=/v1' })).rejects.toThrow(
+    /webhdfs\.apiPath.*such as \/webhdfs\/v1/,
+  );
 });
 
 describe('Kerberos', () => {

@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Needs Java and Maven: `npm run test:real`.
+    exclude: ['test/real/**'],
     pool: 'forks',
     // V8 aborts processes that start and end worker threads while it guards code pages by protection keys; see bin/millrace.mjs.
     execArgv: ['--no-memory-protection-keys'],

@@ -53,6 +53,7 @@ export const MAY_IMPORT: Record<string, readonly string[]> = {
   'broker/protocol': ['broker/topic-partition.ts'],
   'broker/topic-partition.ts': [],
   'vitest.config.ts': [],
+  'vitest.real.config.ts': [],
 };
 
 /** Node's modules that only some files may use: sockets, data files. The first pattern that fits a module holds. */
@@ -118,7 +119,8 @@ function checkCycles(sources: readonly Source[]): string[] {
   return problems;
 }
 
-const ENTRIES = /^(cli\/main|loader\/task|bench\/main|vitest\.config|test\/.*\.test)\.ts$/;
+const ENTRIES =
+  /^(cli\/main|loader\/task|bench\/main|vitest(\.real)?\.config|test\/real\/bed\/cli|test\/.*\.test)\.ts$/;
 
 /** A source must be reached from what runs; one that only tests reach is unused. */
 function checkReachable(sources: readonly Source[]): string[] {
@@ -150,7 +152,7 @@ function checkSizes(sources: readonly Source[]): string[] {
 }
 
 /** The names of tests are sentences already. */
-const NEEDS_NO_PARAGRAPH = /^vitest\.config\.ts$|\.test\.ts$/;
+const NEEDS_NO_PARAGRAPH = /^vitest(\.real)?\.config\.ts$|\.test\.ts$/;
 
 const OPENING =
   /^(?:#!.*\n|\s+|(?:import|export)\s[^;]*?\sfrom\s'[^']*'[^;]*;|import\s'[^']*';)*\/\*\*([\s\S]*?)\*\//;
@@ -168,7 +170,7 @@ function checkParagraphs(sources: readonly Source[]): string[] {
     .map(({ path }) => `${path} doesn't open with a doc paragraph that says what it is and why`);
 }
 
-const DEFAULT_EXPORTS = /^(loader\/task|vitest\.config)\.ts$/;
+const DEFAULT_EXPORTS = /^(loader\/task|vitest(\.real)?\.config)\.ts$/;
 const BANNED_NAMES = /^(utils?|helpers?|types|index|misc|common)$/;
 
 /** Words in code (texts and comments blanked). */
@@ -209,7 +211,7 @@ function checkWords(sources: readonly Source[]): string[] {
 
 function checkNames(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path }) => {
-    const name = posix.basename(path).replace(/(\.test|\.config)?\.ts$/, '');
+    const name = posix.basename(path).replace(/(\.test|(\.real)?\.config)?\.ts$/, '');
     if (BANNED_NAMES.test(name)) return [`${path}: name the file after its noun, not "${name}"`];
     return /^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) ? [] : [`${path}: file names are kebab-case`];
   });

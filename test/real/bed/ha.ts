@@ -15,6 +15,7 @@ import { waitFor } from './wait.ts';
 const SERVICE = 'millrace';
 const JOURNAL_NODE_CLASS = 'org.apache.hadoop.hdfs.qjournal.server.JournalNode';
 const HA_ADMIN_CLASS = 'org.apache.hadoop.hdfs.tools.DFSHAAdmin';
+const NAME_NODE_STATUS = 'Hadoop:service=NameNode,name=NameNodeStatus';
 const STATE_LIMIT_MS = 60_000;
 
 /** The two NameNodes by their ids in the configuration. */
@@ -73,9 +74,11 @@ export class Ha implements AsyncDisposable {
     return bean && String(bean['State']);
   }
 
-  /** Makes a NameNode active; the other must be standby or dead. */
+  /** Makes a NameNode active; the other must be standby, or be gone. */
   async transitionToActive(id: NameNodeId): Promise<void> {
-    await this.haAdmin('-transitionToActive', id);
+    // The tool asks the other one first, and gives up when nobody answers unless told to go on.
+    const other = await this.stateOf(id === 'nn1' ? 'nn2' : 'nn1');
+    await this.haAdmin('-transitionToActive', ...(other === undefined ? ['--forceactive'] : []), id);
     await this.#until(id, 'active');
   }
 
@@ -152,6 +155,14 @@ function haSite(bed: Bed, ports: Record<NameNodeId, NameNodePorts>, edits: strin
   };
 }
 
+/** Both begin as standby. */
+async function untilStandby({ http }: NameNodePorts): Promise<void> {
+  await waitFor('a NameNode to be standby', STATE_LIMIT_MS, async () => {
+    const bean = await readBean(http, NAME_NODE_STATUS).catch(() => undefined);
+    return bean?.['State'] === 'standby';
+  });
+}
+
 async function startIn(bed: Bed, options: HaOptions): Promise<Ha> {
   const hadoop = await Hadoop.open(bed);
   const journal = await startJournalNodes(hadoop, options.journalNodes ?? 1);
@@ -175,11 +186,10 @@ async function startIn(bed: Bed, options: HaOptions): Promise<Ha> {
     });
   await prepare('nn1', '-format', '-clusterid', 'CID-millrace');
   await nameNodes.nn1.start({ untilReady: false });
-  await waitFor('nn1 to answer', STATE_LIMIT_MS, () =>
-    readBean(ports.nn1.http, 'Hadoop:service=NameNode,name=NameNodeStatus').catch(() => undefined),
-  );
+  await untilStandby(ports.nn1);
   await prepare('nn2', '-bootstrapStandby');
   await Promise.all([...dataNodes, nameNodes.nn2].map((daemon) => daemon.start({ untilReady: false })));
+  await untilStandby(ports.nn2);
   const ha = new Ha(hadoop, { nameNodes, journalNodes: journal.nodes, dataNodes });
   await ha.transitionToActive('nn1');
   await Promise.all([...dataNodes, nameNodes.nn1, nameNodes.nn2].map((daemon) => daemon.ready()));

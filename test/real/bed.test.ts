@@ -12,8 +12,11 @@ import { Producer } from '../../broker/client/producer.ts';
 import { batchesOf, recordsOf } from '../../broker/protocol/record-batch.ts';
 import { settingsSchema } from '../../config/settings.ts';
 import { seeBeds } from './bed/bed.ts';
+import { type NameNodeId, startHa } from './bed/ha.ts';
 import { type Hdfs, startHdfs } from './bed/hdfs.ts';
+import { startHttpFs } from './bed/httpfs.ts';
 import { type Kafka, startKafka } from './bed/kafka.ts';
+import { sparkSql, startSpark } from './bed/spark.ts';
 
 const settings = settingsSchema.parse({});
 
@@ -126,6 +129,62 @@ test('Kafka takes records of our client and gives them back, also when a leader 
   expect(await roundTrip(kafka, 'after', 10)).toHaveLength(10);
   await leader.restart();
   await kafka.alterTopic('after', { 'retention.ms': '1000000' });
+});
+
+test('HttpFS takes a file by redirecting to itself, and answers false where a rename fails', async () => {
+  await using hdfs = await startHdfs({ dataNodes: 1 });
+  await using httpFs = await startHttpFs(hdfs);
+  const base = `http://127.0.0.1:${httpFs.port}/webhdfs/v1/warehouse`;
+  const first = await fetch(`${base}/a?op=CREATE&user.name=loader&noredirect=true`, { method: 'PUT' });
+  const { Location } = (await first.json()) as { Location: string };
+  expect(new URL(Location)).toMatchObject({ host: `127.0.0.1:${httpFs.port}` });
+  const body = Buffer.from('by way of HttpFS');
+  expect(await send(Location, body)).toMatchObject({ status: 201, continues: 0 });
+  expect(await read(hdfs, '/warehouse/a')).toEqual(body);
+  const rename = await fetch(
+    `${base}/a?op=RENAME&user.name=loader&destination=/warehouse/nowhere/b&renameoptions=NONE`,
+    { method: 'PUT' },
+  );
+  expect([rename.status, await rename.json()]).toEqual([200, { boolean: false }]);
+  await httpFs.restart();
+  expect((await fetch(`${base}/a?op=GETFILESTATUS&user.name=loader`)).status).toBe(200);
+});
+
+test('of two NameNodes the one that was told is active, also after the other was killed', async () => {
+  await using ha = await startHa();
+  const status = async (id: NameNodeId) => {
+    const port = ha.nameNodes[id].httpPort;
+    const response = await fetch(
+      `http://127.0.0.1:${port}/webhdfs/v1/warehouse?op=GETFILESTATUS&user.name=loader`,
+    );
+    const answer = (await response.json()) as { RemoteException?: { exception: string } };
+    return answer.RemoteException?.exception ?? 'ok';
+  };
+  expect([await status('nn1'), await status('nn2')]).toEqual(['ok', 'StandbyException']);
+  await ha.failover('nn1', 'nn2');
+  expect([await status('nn1'), await status('nn2')]).toEqual(['StandbyException', 'ok']);
+  await ha.nameNodes.nn2.kill();
+  await ha.transitionToActive('nn1');
+  expect(await status('nn1')).toBe('ok');
+  await ha.nameNodes.nn2.start();
+  expect(await ha.stateOf('nn2')).toBe('standby');
+});
+
+test('Spark writes a table into HDFS and reads it by its own reader and by that of Hive', async () => {
+  await using hdfs = await startHdfs();
+  const rows = { hour: '07', n: 1, at: '2026-11-22 07:00:00.123456', nothing: null };
+  const table = `CREATE EXTERNAL TABLE t (n INT, at TIMESTAMP, nothing STRING) PARTITIONED BY (hour STRING)
+    STORED AS PARQUET LOCATION '${hdfs.fsUrl}/warehouse/t'`;
+  await using spark = await startSpark({ hdfsUrl: hdfs.fsUrl });
+  await spark.sql(table);
+  await spark.sql(`INSERT INTO t PARTITION (hour = '07') SELECT 1, TIMESTAMP '${rows.at}', NULL`);
+  for (const converted of ['true', 'false']) {
+    await spark.sql(`SET spark.sql.hive.convertMetastoreParquet=${converted}`);
+    expect(await spark.sql('SELECT hour, n, CAST(at AS STRING) AS at, nothing FROM t')).toEqual([rows]);
+  }
+  await expect(spark.sql('SELECT * FROM missing')).rejects.toThrow('TABLE_OR_VIEW_NOT_FOUND');
+  const bare = `SELECT hour, n FROM parquet.\`${hdfs.fsUrl}/warehouse/t\``;
+  expect(await sparkSql(['SELECT 1', bare], { hdfsUrl: hdfs.fsUrl })).toEqual([{ hour: '07', n: 1 }]);
 });
 
 test('nothing is left of a bed that ended', async () => {

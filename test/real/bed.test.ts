@@ -2,6 +2,7 @@
  * The bed itself: that its daemons serve, survive being killed and started again, and are gone afterwards. Also what
  * real HDFS does that no stand-in would think of.
  */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { request } from 'node:http';
@@ -11,7 +12,7 @@ import { fetchRange } from '../../broker/client/fetch-range.ts';
 import { Producer } from '../../broker/client/producer.ts';
 import { batchesOf, recordsOf } from '../../broker/protocol/record-batch.ts';
 import { settingsSchema } from '../../config/settings.ts';
-import { seeBeds } from './bed/bed.ts';
+import { Bed, removeBed, seeBeds } from './bed/bed.ts';
 import { type NameNodeId, startHa } from './bed/ha.ts';
 import { type Hdfs, startHdfs } from './bed/hdfs.ts';
 import { startHttpFs } from './bed/httpfs.ts';
@@ -195,4 +196,40 @@ test('nothing is left of a bed that ended', async () => {
   await kafka[Symbol.asyncDispose]();
   expect(pids.map((pid) => existsSync(`/proc/${pid}`))).toEqual(pids.map(() => false));
   expect((await seeBeds()).filter(({ owner }) => owner === process.pid)).toEqual([]);
+});
+
+test('what a killed test left running is ended by the next bed, and by nothing else before', async () => {
+  const bed = new URL('./bed/kafka.ts', import.meta.url).href;
+  const script = `import { startKafka } from '${bed}'; await startKafka(); console.log('up'); setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  await Promise.race([once(child.stdout, 'data'), exited]);
+  const left = async () => (await seeBeds()).filter(({ owner }) => owner === child.pid);
+  await using other = await Bed.open('other');
+  const [orphan] = await left();
+  expect(orphan!.daemons).toMatchObject([{ name: 'broker1', running: true }]);
+  child.kill('SIGKILL');
+  await exited;
+  expect(await left()).toEqual([orphan]);
+  await using next = await Bed.open('next');
+  expect([other.kind, next.kind, await left()]).toEqual(['other', 'next', []]);
+  await expect(fetch(`http://${orphan!.facts['brokers']}`)).rejects.toMatchObject({
+    cause: { code: 'ECONNREFUSED' },
+  });
+});
+
+test('a process that is not of the bed is left alone, whatever number stands in the file', async () => {
+  const bed = await Bed.open('stranger');
+  const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  const exited = once(stranger, 'exit');
+  await once(stranger, 'spawn');
+  await bed.remember('daemon', stranger.pid!);
+  const seen = (await seeBeds()).find(({ path }) => path === bed.path)!;
+  expect(seen.daemons).toMatchObject([{ pid: stranger.pid, running: false }]);
+  expect(await removeBed(seen)).toBe(0);
+  expect([existsSync(bed.path), stranger.exitCode, stranger.signalCode]).toEqual([false, null, null]);
+  stranger.kill();
+  await exited;
 });

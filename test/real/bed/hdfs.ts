@@ -72,12 +72,12 @@ export class Hdfs implements AsyncDisposable {
     return this.hadoop.run({ conf: this.conf, main: FS_SHELL_CLASS, args });
   }
 
-  /** The number of DataNodes that the NameNode holds for alive. One killed counts for 14 s more. */
+  /** The number of DataNodes that the NameNode sends clients to. One killed counts for 14 to 20 s more. */
   async liveDataNodes(): Promise<number> {
     return (await fileSystemState(this.nameNode.httpPort)).live;
   }
 
-  /** Waits until the NameNode sees exactly so many. */
+  /** Waits until the NameNode sends clients to exactly so many. */
   async untilLive(count: number): Promise<void> {
     await waitFor(
       `${count} live DataNodes`,

@@ -10,16 +10,18 @@ import { runCommand } from './command.ts';
 const DEPENDENCY_PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1';
 const FETCH_LIMIT_MS = 20 * 60_000;
 
-/** `group:artifact:version`, with `:classifier` for a jar whose `webapps/` is unpacked beside the others. */
 interface JarSet {
   directory: string;
+  /** `group:artifact:version`; what they need comes with them. */
   artifacts: readonly string[];
-  webApps?: string;
+  /** `group:artifact` that does not come with them. */
+  without?: readonly string[];
 }
 
 export const HADOOP_VERSION = '3.4.2';
 export const KAFKA_VERSION = '4.1.2';
-export const SPARK_VERSION = '4.1.2';
+// Of 4.1.2 the jar that Kafka's source needs (spark-token-provider-kafka) was not to be found.
+export const SPARK_VERSION = '4.1.1';
 
 const JAR_SETS = {
   hadoop: {
@@ -47,15 +49,21 @@ const JAR_SETS = {
       `org.apache.spark:spark-hive_2.13:${SPARK_VERSION}`,
       `org.apache.spark:spark-sql-kafka-0-10_2.13:${SPARK_VERSION}`,
     ],
+    // Declarative pipelines, which nobody here uses; its 4.1.1 was not to be found.
+    without: ['org.apache.spark:spark-pipelines_2.13'],
   },
 } as const satisfies Record<string, JarSet>;
 
 export type JarSetName = keyof typeof JAR_SETS;
 
-function pomOf({ directory, artifacts }: JarSet): string {
+function pomOf({ directory, artifacts, without = [] }: JarSet): string {
+  const exclusions = without.map((excluded) => {
+    const [group, name] = excluded.split(':');
+    return `<exclusion><groupId>${group}</groupId><artifactId>${name}</artifactId></exclusion>`;
+  });
   const dependencies = artifacts.map((artifact) => {
     const [group, name, version] = artifact.split(':');
-    return `<dependency><groupId>${group}</groupId><artifactId>${name}</artifactId><version>${version}</version></dependency>`;
+    return `<dependency><groupId>${group}</groupId><artifactId>${name}</artifactId><version>${version}</version><exclusions>${exclusions.join('')}</exclusions></dependency>`;
   });
   return `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>millrace.real</groupId><artifactId>${directory}</artifactId><version>1</version><packaging>pom</packaging>
@@ -90,7 +98,11 @@ async function fetchSet(set: JarSet): Promise<string> {
   process.stderr.write(`fetching ${set.directory} from Maven Central, once…\n`);
   const args = ['-B', '-q', '-f', join(unfinished, 'pom.xml'), `${DEPENDENCY_PLUGIN}:copy-dependencies`];
   args.push(`-DoutputDirectory=${join(unfinished, 'lib')}`, '-DincludeScope=runtime');
-  await runCommand('mvn', args, { limitMs: FETCH_LIMIT_MS });
-  await rename(unfinished, directory);
+  try {
+    await runCommand('mvn', args, { limitMs: FETCH_LIMIT_MS });
+    await rename(unfinished, directory);
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
   return directory;
 }

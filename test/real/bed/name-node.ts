@@ -12,10 +12,20 @@ export interface NameNodePorts {
   rpc: number;
 }
 
-/** Live DataNodes, and whether safe mode is over, as a NameNode sees it. */
+interface StorageStats {
+  key: string;
+  value: { nodesInService: number };
+}
+
+/**
+ * Whether safe mode is over, and the DataNodes that a NameNode sends clients to. These are not `NumLiveDataNodes`: that
+ * number falls when a silent DataNode's time is up, but clients are sent there until the NameNode has looked again.
+ */
 export async function fileSystemState(httpPort: number): Promise<{ live: number; operational: boolean }> {
-  const bean = await readBean(httpPort, 'Hadoop:service=NameNode,name=FSNamesystemState');
-  return { live: Number(bean['NumLiveDataNodes']), operational: bean['FSState'] === 'Operational' };
+  const { FSState } = await readBean(httpPort, 'Hadoop:service=NameNode,name=FSNamesystemState');
+  const { StorageTypeStats } = await readBean(httpPort, 'Hadoop:service=NameNode,name=BlockStats');
+  const disks = (StorageTypeStats as StorageStats[]).find(({ key }) => key === 'DISK');
+  return { live: disks?.value.nodesInService ?? 0, operational: FSState === 'Operational' };
 }
 
 export class NameNode extends Daemon {

@@ -1,6 +1,7 @@
 /**
  * Spark in a process of its own, driven by SQL: a reader of tables that is not ours, with Hive's metastore (Derby) and
- * Hive's Parquet SerDe inside. Rows come back as the JSON that Spark makes of them, nulls included.
+ * Hive's Parquet SerDe inside. Rows come back as the JSON that Spark makes of them, nulls included; that shows
+ * timestamps to the millisecond, so ask for `CAST(… AS STRING)` or `unix_micros(…)` where microseconds matter.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +25,7 @@ export interface SparkOptions extends BedOptions {
 
 export type SparkRow = Record<string, unknown>;
 
-export class Spark implements AsyncDisposable {
+class Spark implements AsyncDisposable {
   readonly bed: Bed;
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
@@ -136,12 +137,17 @@ function sparkArguments(
   });
 }
 
+/** Starts Spark and waits until it takes statements; end it with `await using`. */
+export function startSpark(options: SparkOptions = {}): Promise<Spark> {
+  return Spark.start(options);
+}
+
 /** Runs statements in a Spark of their own and returns the rows of the last one. */
 export async function sparkSql(
   statements: readonly string[],
   options: SparkOptions = {},
 ): Promise<SparkRow[]> {
-  await using spark = await Spark.start(options);
+  await using spark = await startSpark(options);
   let rows: SparkRow[] = [];
   for (const statement of statements) rows = await spark.sql(statement);
   return rows;

@@ -1,8 +1,5 @@
 import { api, array, boolean, int8, int16, int32, nullableArray, nullableString, string } from '../schema.ts';
 
-/** Of a resource: a topic (KIP-133). */
-export const TOPIC_RESOURCE = 2;
-
 /** The settings of topics and brokers with where each value comes from (KIP-133, KIP-226). */
 export const describeConfigs = api({
   key: 32,
@@ -39,3 +36,6 @@ export const describeConfigs = api({
     }),
   },
 });
+
+/** Of a resource: a topic (KIP-133). */
+export const TOPIC_RESOURCE = 2;

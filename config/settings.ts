@@ -257,7 +257,7 @@ const topic = z.strictObject({
   tombstones: z
     .enum(['quarantine', 'skip'])
     .optional()
-    .describe('what becomes of records without a value; quarantine unless told'),
+    .describe('what becomes of records without a value; default: skip where the topic is compacted'),
 });
 
 /** All settings. `z.infer` of it is the type every part takes its own branch of. */

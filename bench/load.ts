@@ -11,7 +11,7 @@ import { type Cost, hasKcat, hasTaskset, runOwn } from './measured.ts';
 import { type Figure, printFigures, printLine } from './report.ts';
 import { writeWebEvents } from './web-events.ts';
 
-const EVENTS = 600_000;
+const EVENTS = 2_000_000;
 const HOURS = 2;
 const SAMPLE = 50_000;
 const TOPICS = ['bench-a', 'bench-b'];

@@ -1,5 +1,5 @@
 /**
- * The types a column can have, as one table: how a JSON Schema file writes the type, what DuckDB's `from_json` is told,
+ * The types a column can have, as one table: how a JSON Schema file writes the type, what DuckDB calls it,
  * and what stands in the Parquet file. Nested objects and arrays are not among them yet; a new type is a new row here, a
  * case in `guard.ts` and one in `judge.ts`.
  */

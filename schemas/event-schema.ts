@@ -164,13 +164,6 @@ function eventTimeOf(value: unknown, columns: Column[], fail: Fail): string {
   return name;
 }
 
-/** What DuckDB's `from_json` takes as its second argument: column names → DuckDB types, as JSON, in column order. */
-export function duckdbStructure(schema: Pick<EventSchema, 'columns'>): string {
-  return JSON.stringify(
-    Object.fromEntries(schema.columns.map(({ name, type }) => [name, COLUMN_TYPES[type].duckdb])),
-  );
-}
-
 /**
  * Finds the schema of a topic: the one that the setting `topics.<topic>.schema` names, else one named like the topic,
  * else undefined: a raw table. Schemas of `schemas.dir` win over the built-in ones. A schema that is named in the

@@ -1,8 +1,8 @@
 /**
  * The guard: proves in one walk over a message's bytes that it is a row of its schema and finds its event time, without
  * making a string or an object. A proof means: one JSON object with nothing but known members, none twice, every required
- * one there, every value of exactly the column's type and in its range, written so that DuckDB's `from_json` reads just
- * that value. Whatever it can't prove (unknown members, exponents, lone surrogates, plain faults) is left to the judge;
+ * one there, every value of exactly the column's type and in its range, written so that its value is
+ * plain to see. Whatever it can't prove (unknown members, exponents, lone surrogates, plain faults) is left to the judge;
  * a guard never refuses. Measured in docs/design.md; it is the loader's innermost loop, hence the numbers for bytes.
  *
  * Reading past `end` is harmless: positions only grow, and the proof ends with "the walk stopped exactly at `end`".

@@ -12,8 +12,9 @@ import { EventSorter } from '../../../loader/event-sorter.ts';
 import { ParquetWriter } from '../../../loader/parquet-file.ts';
 import { Spool } from '../../../loader/spool.ts';
 import { RowReader } from '../../../loader/spool-row.ts';
-import { duckdbStructure, type EventSchema, findSchema } from '../../../schemas/event-schema.ts';
+import { type EventSchema, findSchema } from '../../../schemas/event-schema.ts';
 import { compileJudge } from '../../../schemas/judge.ts';
+import { duckdbStructure } from '../../support/duckdb-structure.ts';
 import {
   EXTRAS,
   type Members,

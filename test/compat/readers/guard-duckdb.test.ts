@@ -7,9 +7,10 @@ import { DuckDBBlobValue, DuckDBInstance, DuckDBTimestampTZValue, type DuckDBVal
 import { describe, expect, it } from 'vitest';
 import { generateActivity } from '../../../jobs/activity-in/activity-generator.ts';
 import { SeededRandom } from '../../../jobs/activity-in/seeded-random.ts';
-import { duckdbStructure, type EventSchema, findSchema } from '../../../schemas/event-schema.ts';
+import { type EventSchema, findSchema } from '../../../schemas/event-schema.ts';
 import { compileGuard } from '../../../schemas/guard.ts';
 import { compileJudge } from '../../../schemas/judge.ts';
+import { duckdbStructure } from '../../support/duckdb-structure.ts';
 import {
   EXTRAS,
   type Members,

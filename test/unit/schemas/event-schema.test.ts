@@ -2,13 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  duckdbStructure,
-  findSchema,
-  parseSchema,
-  SchemaError,
-  schemaNames,
-} from '../../../schemas/event-schema.ts';
+import { findSchema, parseSchema, SchemaError, schemaNames } from '../../../schemas/event-schema.ts';
+import { duckdbStructure } from '../../support/duckdb-structure.ts';
 
 const builtIn = { topics: {}, schemas: { dir: '' } };
 const WEB_REQUEST =

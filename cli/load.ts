@@ -1,6 +1,7 @@
 /**
  * `millrace load`: one parallel load of topics into the table, each event exactly once.
  */
+import { userInfo } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { LoadOptions, LoadResult } from '../loader/loader.ts';
 import type { Store } from '../loader/store/store.ts';
@@ -19,6 +20,8 @@ interface Options {
   until?: number;
   maxEvents?: number;
   maxMinutes?: number;
+  acceptGap?: boolean;
+  acceptRecreated?: boolean;
   strict?: boolean;
 }
 
@@ -40,7 +43,7 @@ function minutes(text: string): number {
 export async function runLoad(
   { settings, log, now, signal, progress }: CommandContext,
   store: Store,
-  work: Pick<LoadOptions, 'topics' | 'untilMs' | 'maxEvents' | 'maxMinutes'>,
+  work: Pick<LoadOptions, 'topics' | 'untilMs' | 'maxEvents' | 'maxMinutes' | 'accepted'>,
 ): Promise<LoadResult> {
   const { load } = await import('../loader/loader.ts');
   let bar: ReturnType<typeof startProgress> | undefined;
@@ -97,9 +100,10 @@ async function loadCommand(context: CommandContext, options: Options): Promise<n
     throw new UsageError('load needs --topic NAME or --topics REGEX; see "millrace load --help"');
   const topics = await chosenTopics(context, options);
   await using store = await openWarehouse(context);
-  const { until: untilMs, maxEvents, maxMinutes } = options;
+  const { until: untilMs, maxEvents, maxMinutes, acceptGap = false, acceptRecreated = false } = options;
   const result = await runLoad(context, store, {
     topics,
+    accepted: { gap: acceptGap, recreated: acceptRecreated, by: userInfo().username },
     ...(untilMs !== undefined && { untilMs }),
     ...(maxEvents !== undefined && { maxEvents }),
     ...(maxMinutes !== undefined && { maxMinutes }),
@@ -118,6 +122,8 @@ export function define(command: Command, act: Act): void {
     .option('--until <time>', 'leaves records of this timestamp and later for the next load', timeMs)
     .option('--max-events <n>', 'reads at most so many offsets of a topic', wholeNumber(1))
     .option('--max-minutes <n>', 'stops reading after so long; what was read is committed', minutes)
+    .option('--accept-gap', 'signs for offsets that the log has lost before they were loaded, and goes on')
+    .option('--accept-recreated', 'goes on with a log that is not the one loaded so far')
     .option('--strict', 'exit status 3 if events were refused or a partition is still behind')
     .action(act<Options>(loadCommand));
   addExamples(command, [

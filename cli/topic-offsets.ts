@@ -62,7 +62,9 @@ export async function topicOffsets(
       const lag = logEnd === null || from === null ? null : Math.max(0, logEnd - from);
       const view = logStart === null || logEnd === null ? undefined : { logStart, highWatermark: logEnd };
       const problem =
-        chain && found && view ? boundsProblem(chain, { ...view, topicId: found.topicId }) : undefined;
+        chain && found && view
+          ? boundsProblem(chain, { ...view, topicId: found.topicId })?.message
+          : undefined;
       return { partition, problem: problem ?? null, logStart, logEnd, committed, lag, chain };
     });
 }

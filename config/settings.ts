@@ -192,6 +192,12 @@ const loader = z.strictObject({
     .max(1_000_000)
     .default(10_000)
     .describe('most empty hours marked by one run'),
+  sealAfterRecords: z
+    .int()
+    .min(2)
+    .max(1_000_000)
+    .default(4_096)
+    .describe('a chain of so many commit records is sealed, and the next generation begun'),
 });
 
 const userName = z.string().default('');

@@ -30,7 +30,8 @@ export async function readTopicHours(store: Store, topic: string): Promise<Topic
       hour,
       {
         marker: markers.get(hour) ?? null,
-        rewriteSeq: state.rewriteSeq,
+        // Of this hour, not of the topic: a rewrite elsewhere is no reason to compute it again.
+        rewriteSeq: Math.max(0, ...(filesByHour.get(hour) ?? []).map(({ rewrite }) => rewrite)),
         files: (filesByHour.get(hour) ?? []).map(({ final, rows, bytes }) => ({
           path: `${topic}/${final}`,
           rows,

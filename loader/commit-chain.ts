@@ -4,7 +4,6 @@
  * loader. There is no lock, no lease and no second place that remembers offsets.
  */
 import { randomUUID } from 'node:crypto';
-import { dirname } from 'node:path/posix';
 import {
   type Base,
   BrokenRecord,
@@ -24,15 +23,17 @@ import {
   parsePartitionName,
   parseRecordName,
   partitionDirectory,
-  RECORD_STAGED_NAME,
   recordName,
   type WantedName,
   wantedPath,
 } from './paths.ts';
+import { type Published, publishRecord } from './publish.ts';
 import type { Store } from './store/store.ts';
 
 /** Records read side by side while a chain is walked. */
 const READS_AT_ONCE = 16;
+/** Looks at a chain that is not whole, after the first: what is whole the second time was only being changed. */
+const LOOKS = 2;
 
 /** The current generation of a partition's chain, read and checked link by link. */
 export interface Chain {
@@ -41,14 +42,13 @@ export interface Chain {
   generation: number;
   base: Base;
   commits: Commit[];
+  /** The seal that ends the generation, while the next one has no base yet: to be rolled forward before anything else. */
+  seal: Commit | undefined;
   /** The offset the next record starts at and is named by. */
   head: number;
   /** SHA-256 of the last record, or of the base while there is none: the next record repeats it. */
   headSha256: string;
 }
-
-/** How an attempt to publish ended. `lost`: the name belongs to another attempt, or its generation is gone. */
-export type Published = 'won' | 'lost';
 
 /** The partitions that have a chain in this topic, ascending. */
 export async function listPartitions(store: Store, topic: string): Promise<number[]> {
@@ -57,13 +57,35 @@ export async function listPartitions(store: Store, topic: string): Promise<numbe
 }
 
 /**
- * Reads the chain of a partition, or undefined if it has none. A listing is no snapshot, so it only tells which records
- * to read ahead; the chain itself is walked from name to name until the next name is absent.
+ * Reads the chain of a partition, or undefined if it has none. The current generation is the highest that has a base: its
+ * base was made of the seal of the one below, which therefore is history, whether it is still there or not. (Not the
+ * lowest: a process that slept while two generations were sealed may make the directory of the middle one anew.)
  */
 export async function readChain(store: Store, topic: string, partition: number): Promise<Chain | undefined> {
+  for (let look = 0; ; look++) {
+    const chain = await readNewestGeneration(store, topic, partition);
+    if (chain === undefined || chain.isWhole || look === LOOKS) {
+      if (chain?.problem !== undefined) throw new BrokenRecord(chain.problem);
+      return chain?.chain;
+    }
+  }
+}
+
+/** A chain as one look found it. A listing is no snapshot, and its generation may be removed during the look. */
+interface Look {
+  chain: Chain;
+  isWhole: boolean;
+  problem?: string;
+}
+
+async function readNewestGeneration(
+  store: Store,
+  topic: string,
+  partition: number,
+): Promise<Look | undefined> {
   const generations = (await store.list(partitionDirectory(topic, partition)))
     .flatMap(({ name }) => parseGenerationName(name) ?? [])
-    .sort((a, b) => a - b);
+    .sort((a, b) => b - a);
   for (const generation of generations) {
     const directory = generationDirectory(topic, partition, generation);
     const body = await store.read(`${directory}/${BASE_NAME}`);
@@ -75,6 +97,7 @@ export async function readChain(store: Store, topic: string, partition: number):
       generation,
       base,
       commits: [],
+      seal: undefined,
       head: base.head,
       headSha256: sha256Of(body),
     });
@@ -82,12 +105,16 @@ export async function readChain(store: Store, topic: string, partition: number):
   return undefined;
 }
 
-async function walk(store: Store, chain: Chain): Promise<Chain> {
+/**
+ * Walks from name to name until the next name is absent; the listing only tells which records to read ahead. What was
+ * listed and isn't reached, or an empty listing whose generation is gone by now, asks for another look.
+ */
+async function walk(store: Store, chain: Chain): Promise<Look> {
   const directory = generationDirectory(chain.topic, chain.partition, chain.generation);
   const listed = (await store.list(directory)).flatMap(({ name }) => parseRecordName(name) ?? []);
   const ahead = new Map<number, Promise<Buffer | undefined>>();
   const readAt = (start: number) => store.read(`${directory}/${recordName(start)}`);
-  for (let i = 0, next = 0; ; i++) {
+  for (let i = 0, next = 0; chain.seal === undefined; i++) {
     while (next < listed.length && next < i + READS_AT_ONCE) {
       const start = listed[next++]!;
       if (start < chain.head) continue;
@@ -100,12 +127,15 @@ async function walk(store: Store, chain: Chain): Promise<Chain> {
     if (body === undefined) break;
     link(chain, `${directory}/${recordName(chain.head)}`, body);
   }
-  const stray = listed.find((start) => start >= chain.head);
+  const stray = listed.find((start) => start >= chain.head && start !== chain.seal?.start);
   if (stray !== undefined)
-    throw new BrokenRecord(
-      `${directory}: ${recordName(stray)} is not reached from the chain, which ends at offset ${chain.head}; restore the missing record, nothing was changed`,
-    );
-  return chain;
+    return {
+      chain,
+      isWhole: false,
+      problem: `${directory}: ${recordName(stray)} is not reached from the chain, which ends at offset ${chain.head}; restore the missing record, nothing was changed`,
+    };
+  const isThere = listed.length > 0 || (await store.stat(`${directory}/${BASE_NAME}`)) !== undefined;
+  return { chain, isWhole: isThere };
 }
 
 /** Adds a record's bytes to a chain read so far, after checking that they continue it. */
@@ -122,7 +152,8 @@ function link(chain: Chain, path: string, body: Buffer): void {
             ? `is of incarnation ${record.incarnation}, not ${chain.base.incarnation}`
             : undefined;
   if (problem) throw new BrokenRecord(`${path} ${problem}; the chain is broken there, nothing was changed`);
-  chain.commits.push(record);
+  if (record.kind === 'seal') chain.seal = record;
+  else chain.commits.push(record);
   chain.head = record.next;
   chain.headSha256 = sha256Of(body);
 }
@@ -133,19 +164,20 @@ export function newAttempt(): string {
 }
 
 /**
- * Roots the chain of a partition at `head`, unless another loader has done so first; returns the chain as it is then.
- * Rooting happens at first sight of a partition, whether anything is read or not: two first loads with different start
- * policies must not make two roots, and an empty first run on `latest` must not forget where it began.
+ * Roots a generation of a chain at `base.head`, unless another process has done so first; returns the chain as it is
+ * then. Rooting happens at first sight of a partition, whether anything is read or not: two first loads with different
+ * start policies must not make two roots, and an empty first run on `latest` must not forget where it began.
  */
-export async function rootChain(store: Store, base: Omit<Base, 'v' | 'attempt'>): Promise<Chain> {
+export async function rootChain(
+  store: Store,
+  base: Omit<Base, 'v' | 'attempt'>,
+  generation = 0,
+): Promise<Chain> {
   const { topic, partition } = base;
   const attempt = newAttempt();
-  const want: WantedName = { kind: 'base', partition, generation: 0, start: 0 };
-  const staged = `${attemptDirectory(topic, want, attempt)}/${RECORD_STAGED_NAME}`;
-  await store.makeDirectory(generationDirectory(topic, partition, want.generation));
-  const path = wantedPath(topic, want);
-  if (await stageRecord(store, staged, encodeBase({ v: 1, ...base, attempt }), path))
-    await publishOnce(store, staged, path, attempt);
+  const want: WantedName = { kind: 'base', partition, generation };
+  await store.makeDirectory(generationDirectory(topic, partition, generation));
+  await publishRecord(store, topic, want, { attempt, body: encodeBase({ v: 1, ...base, attempt }) });
   await store.remove(attemptDirectory(topic, want, attempt));
   const chain = await readChain(store, topic, partition);
   if (chain === undefined)
@@ -154,53 +186,28 @@ export async function rootChain(store: Store, base: Omit<Base, 'v' | 'attempt'>)
 }
 
 /**
- * Publishes a commit: writes the record beside its staged files and renames it, without overwriting, to the name that
- * its start offset gives it. `won` and `lost` are both read back from the store, never taken from a failed call.
+ * Publishes a commit: its name is the offset it starts at. Throws if the outcome can't be learnt. A name that was won in a
+ * generation that is history is lost all the same: see `isHistory`.
  */
 export async function publishCommit(store: Store, generation: number, record: Commit): Promise<Published> {
-  const want: WantedName = { kind: 'commit', partition: record.partition, generation, start: record.start };
-  const staged = `${attemptDirectory(record.topic, want, record.attempt)}/${RECORD_STAGED_NAME}`;
-  const path = wantedPath(record.topic, want);
-  if (!(await stageRecord(store, staged, encodeCommit(record), path))) return 'lost';
-  return await publishOnce(store, staged, path, record.attempt);
-}
-
-/** Writes a record beside its files; false if the name was taken meanwhile: who took it sweeps the staging of all others. */
-async function stageRecord(store: Store, staged: string, body: Buffer, wanted: string): Promise<boolean> {
-  try {
-    await store.create(staged, body);
-    return true;
-  } catch (error) {
-    if ((await store.stat(wanted)) !== undefined) return false;
-    throw error;
-  }
+  const { topic, partition, start, attempt } = record;
+  const want: WantedName = { kind: 'commit', partition, generation, start };
+  const published = await publishRecord(store, topic, want, { attempt, body: encodeCommit(record) });
+  if (published === 'lost') return 'lost';
+  return (await isHistory(store, partitionDirectory(topic, partition), generation)) ? 'lost' : 'won';
 }
 
 /**
- * One publishing rename, and its true outcome. Whatever the call said, or if it failed without an answer, the
- * destination decides: this attempt's id there is a win, another's a loss. Absent after an error, the error stands: the
- * attempt may still land, so its staging must stay until its name is taken.
+ * Whether a later generation has a base. A removed generation frees its names, and a process that slept may make its
+ * directory anew while it rolls an old seal forward; another sleeper could then win a name in there. The later generation
+ * was there before the removal, so whoever looks after he has won sees it.
  */
-async function publishOnce(store: Store, staged: string, path: string, attempt: string): Promise<Published> {
-  let failure: unknown;
-  const outcome = await store.publish(staged, path).catch((error: unknown) => {
-    failure = error;
-    return 'unknown' as const;
+export async function isHistory(store: Store, directory: string, generation: number): Promise<boolean> {
+  const later = (await store.list(directory)).flatMap(({ name }) => {
+    const found = parseGenerationName(name);
+    return found !== undefined && found > generation ? [name] : [];
   });
-  if (outcome === 'orphaned') return 'lost';
-  const body = await store.read(path);
-  if (body !== undefined && attemptOf(body) !== attempt) return 'lost';
-  if (body !== undefined) {
-    // A call that broke off may have left a name that is there but not durable: nothing may be applied on it yet.
-    if (failure !== undefined) await store.sync([dirname(path)]);
-    return 'won';
-  }
-  if (failure !== undefined) throw failure;
-  throw new BrokenRecord(
-    `${path} is absent although its rename was answered "${outcome}"; run the load again`,
-  );
-}
-
-function attemptOf(body: Buffer): unknown {
-  return (JSON.parse(body.toString('utf8')) as { attempt?: unknown }).attempt;
+  for (const name of later)
+    if ((await store.stat(`${directory}/${name}/${BASE_NAME}`)) !== undefined) return true;
+  return false;
 }

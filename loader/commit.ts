@@ -10,10 +10,19 @@ const FORMAT_VERSION = 1;
 const offset = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const count = offset;
 const partition = z.int().min(0);
-const iso = z.iso.datetime();
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+export const iso = z.iso.datetime();
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-const file = z.strictObject({
+/** The rows of one partition in a file that holds several. Offsets are inclusive. */
+const part = z.strictObject({
+  partition,
+  incarnation: z.int().min(0),
+  rows: count,
+  minOffset: offset,
+  maxOffset: offset,
+});
+
+export const dataFile = z.strictObject({
   role: z.enum(['data', 'late', 'quarantine']),
   /** Both relative to the topic's directory. */
   staged: z.string(),
@@ -28,6 +37,8 @@ const file = z.strictObject({
   maxTime: z.int(),
   /** Sum over the rows of a 64-bit hash of (partition, offset), modulo 2^64, as 16 hex digits. */
   digest: z.string().regex(/^[0-9a-f]{16}$/),
+  /** Of a file merged from several partitions: whose rows it holds. Elsewhere the name and the members above say it. */
+  parts: z.array(part).optional(),
 });
 
 const counts = z.strictObject({
@@ -51,7 +62,17 @@ const base = z.strictObject({
   createdAt: iso,
   attempt: z.string(),
   rewriteSeq: count,
-  files: z.array(file).optional(),
+  /** Of a generation after the first: the partition's live files when the one before it was sealed. */
+  files: z.array(dataFile).optional(),
+  /** And by which bounds the offsets before it were judged, for replays: [start, lateBefore, skewAfter], in milliseconds. */
+  bounds: z.array(z.tuple([offset, z.int(), z.int()])).optional(),
+  /** And what was last read, which proves that the log is still the one that was read. */
+  last: z
+    .strictObject({ baseOffset: offset, crc: z.int().min(0).max(0xffffffff) })
+    .nullable()
+    .optional(),
+  leaderEpoch: z.int().optional(),
+  /** And the seal it follows. */
   prevSha256: sha256.optional(),
 });
 
@@ -76,12 +97,17 @@ const commit = z.strictObject({
   lateBefore: iso,
   skewAfter: iso,
   schema: z.strictObject({ name: z.string(), sha256 }),
-  files: z.array(file),
+  files: z.array(dataFile),
   counts,
+  /** Of a gap: why, and who signed for it. */
+  gap: z.strictObject({ reason: z.string(), by: z.string() }).optional(),
+  /** Of a seal: what the next generation begins with. */
+  opens: z.strictObject({ topicId: z.string(), incarnation: z.int().min(0), head: offset }).optional(),
 });
 
 /** A file named by a record. */
-export type DataFile = z.infer<typeof file>;
+export type DataFile = z.infer<typeof dataFile>;
+export type FilePart = z.infer<typeof part>;
 export type Counts = z.infer<typeof counts>;
 /** The root of a chain. */
 export type Base = z.infer<typeof base>;
@@ -93,7 +119,7 @@ export class BrokenRecord extends Error {
   override name = 'BrokenRecord';
 }
 
-function decode<T>(schema: z.ZodType<T>, path: string, body: Buffer): T {
+export function decodeRecord<T>(schema: z.ZodType<T>, path: string, body: Buffer): T {
   try {
     return schema.parse(JSON.parse(body.toString('utf8')));
   } catch (cause) {
@@ -107,10 +133,10 @@ function decode<T>(schema: z.ZodType<T>, path: string, body: Buffer): T {
   }
 }
 
-export const decodeBase = (path: string, body: Buffer): Base => decode(base, path, body);
+export const decodeBase = (path: string, body: Buffer): Base => decodeRecord(base, path, body);
 
 export function decodeCommit(path: string, body: Buffer): Commit {
-  const record = decode(commit, path, body);
+  const record = decodeRecord(commit, path, body);
   const problem = conservationProblem(record);
   if (problem) throw new BrokenRecord(`${path}: ${problem}; restore it from a copy, nothing was changed`);
   return record;
@@ -128,10 +154,20 @@ export function encodeCommit(record: Commit): Buffer {
 }
 
 /** What does not add up in a record, or undefined: every record read is in exactly one place. */
-export function conservationProblem({ kind, start, next, counts: c, files }: Commit): string | undefined {
+export function conservationProblem({
+  kind,
+  start,
+  next,
+  counts: c,
+  files,
+  opens,
+}: Commit): string | undefined {
   const rowsOf = (role: DataFile['role']) =>
     files.reduce((sum, f) => (f.role === role ? sum + f.rows : sum), 0);
-  if (kind === 'data' && next <= start) return `next ${next} is not above start ${start}`;
+  if (kind === 'seal' ? next !== start : next <= start) return `next ${next} does not suit start ${start}`;
+  if ((kind === 'seal') !== (opens !== undefined))
+    return `a ${kind} record ${opens ? 'opens' : 'does not open'} a generation`;
+  if (kind !== 'data' && (files.length > 0 || c.read > 0)) return `a ${kind} record names rows`;
   if (c.read !== c.data + c.lateDir + c.quarantined + c.filtered)
     return `read ${c.read} is not data ${c.data} + late ${c.lateDir} + quarantined ${c.quarantined} + filtered ${c.filtered}`;
   if (rowsOf('data') !== c.data) return `data files hold ${rowsOf('data')} rows, counts say ${c.data}`;

@@ -4,15 +4,18 @@
  * applied head. Event times never enter into it, so neither an idle partition nor a wild timestamp can defeat it.
  */
 import { createHash } from 'node:crypto';
-import { basename, dirname } from 'node:path/posix';
+import { basename } from 'node:path/posix';
 import { isApplied } from './apply.ts';
+import { isRewriteApplied, touchedHours } from './apply-rewrite.ts';
+import type { DataFile } from './commit.ts';
 import type { Chain } from './commit-chain.ts';
-import { HOUR_MS, type Hour, type HourIndex, hourEndMs, hourName, parseHour } from './hour.ts';
+import type { LiveFile } from './fold.ts';
+import { HOUR_MS, type Hour, type HourIndex, hourDirectory, hourEndMs, hourName, parseHour } from './hour.ts';
 import { firstMarkedMs, type HourMarker, newestMarker, publishMarker, repairSuccess } from './hour-marker.ts';
 import { markersStagingDirectory } from './paths.ts';
-import { hasLastRunEnded, newestOutcome, plansNewestFirst } from './run-history.ts';
+import { hasLastRunEnded, newestOutcome, plansNewestFirst, type RunOutcome } from './run-history.ts';
 import type { Store } from './store/store.ts';
-import { type LiveFile, liveFilesByHour, type TopicState } from './table-state.ts';
+import { liveFilesByHour, type TopicState } from './table-state.ts';
 
 /** Hours judged side by side. */
 const HOURS_AT_ONCE = 8;
@@ -35,6 +38,8 @@ export interface Judgement {
   marked: Hour[];
   /** Chains judged up to here: the next run looks only at what came later, and at unmarked hours. */
   judgedHeads: Record<string, number>;
+  /** And the log of rewrites up to here. */
+  judgedRewrite: number;
   /** One line each: hours that should be whole and aren't. */
   problems: string[];
 }
@@ -74,35 +79,68 @@ async function appliedHead(store: Store, { commits, head, generation }: Chain): 
 
 /** Marks every hour that is complete and not marked as it now stands. */
 export async function judgeHours(options: JudgeOptions): Promise<Judgement> {
-  const { store, state } = options;
+  const { store, state, markedHours } = options;
   const completeUntilMs = (await caughtUpMs(options)) - options.graceMs;
-  const judged = (await newestOutcome(store, state.topic))?.judgedHeads ?? {};
+  const before = await newestOutcome(store, state.topic);
   const data = liveFilesByHour(state);
   const late = liveFilesByHour(state, 'late');
-  const isNew = ({ partition, start }: LiveFile) => start >= (judged[partition] ?? 0);
-  const isDirty = (hour: Hour) =>
-    !options.markedHours.has(hour) || data.get(hour)?.some(isNew) || late.get(hour)?.some(isNew);
-  const touched = [...data.keys(), ...late.keys()].filter(isDirty);
+  const removed = Map.groupBy(
+    state.log.rewrites.flatMap(({ removes }) => removes.filter(({ role }) => role === 'data')),
+    ({ hour }) => hour,
+  );
+  const moving = await hoursInMotion(options);
+  const touched = touchedSince(options, before, data, late);
   // A judge that died between a marker and its copy left an hour without `_SUCCESS`: every marked hour is looked at again.
-  const unsure = (await areMarksWhole(options)) ? [] : options.markedHours;
+  const unsure = (await areMarksWhole(options)) ? [] : markedHours;
+  const isExpired = (hour: Hour) => hour < (state.log.expiredBefore ?? '');
   const isComplete = (hour: Hour) =>
-    hourEndMs(parseHour(hour) ?? Number.POSITIVE_INFINITY) <= completeUntilMs;
+    hourEndMs(parseHour(hour) ?? Number.POSITIVE_INFINITY) <= completeUntilMs && !moving.has(hour);
   const candidates = [...new Set([...touched, ...unsure, ...emptyHours(options, data, completeUntilMs)])]
-    .filter(isComplete)
+    .filter((hour) => isComplete(hour) && !isExpired(hour))
     .sort();
-  const judgement: Judgement = { marked: [], judgedHeads: {}, problems: [] };
+  const judgement: Judgement = { marked: [], judgedHeads: {}, judgedRewrite: 0, problems: [] };
   // A marked hour that changed must be looked at again, if not by this run: a new partition may hold everything up.
-  let isSettled = touched.every((hour) => !options.markedHours.has(hour) || isComplete(hour));
+  let isSettled = touched.every((hour) => !markedHours.has(hour) || isComplete(hour) || isExpired(hour));
   const queue = candidates.values();
   const judges = Array.from({ length: HOURS_AT_ONCE }, async () => {
-    for (const hour of queue)
-      if (!(await judgeHour(options, hour, data.get(hour) ?? [], late.get(hour) ?? [], judgement)))
-        isSettled = false;
+    for (const hour of queue) {
+      const of = (files: ReadonlyMap<Hour, LiveFile[]>) => files.get(hour) ?? [];
+      const files = { data: of(data), late: of(late), removed: removed.get(hour) ?? [] };
+      if (!(await judgeHour(options, hour, files, judgement))) isSettled = false;
+    }
   });
   await Promise.all(judges);
   judgement.marked.sort();
-  judgement.judgedHeads = isSettled ? headsOf(state) : judged;
+  judgement.judgedHeads = isSettled ? headsOf(state) : (before?.judgedHeads ?? {});
+  judgement.judgedRewrite = isSettled ? state.log.seq : (before?.judgedRewrite ?? 0);
   return judgement;
+}
+
+type FilesByHour = ReadonlyMap<Hour, readonly LiveFile[]>;
+
+/** The hours to look at: those without a marker that hold rows, and those whose files changed since they were judged. */
+function touchedSince(
+  { state, markedHours }: JudgeOptions,
+  before: RunOutcome | undefined,
+  data: FilesByHour,
+  late: FilesByHour,
+): Hour[] {
+  const judged = before?.judgedHeads ?? {};
+  const judgedRewrite = before?.judgedRewrite ?? 0;
+  const isNew = ({ partition, incarnation, start, rewrite }: LiveFile) =>
+    rewrite > 0 ? rewrite > judgedRewrite : start >= (judged[headKey(partition, incarnation)] ?? 0);
+  const rewritten = state.log.rewrites.filter(({ seq }) => seq > judgedRewrite).flatMap(touchedHours);
+  const changed = new Set(rewritten);
+  for (const files of [data, late])
+    for (const [hour, of] of files) if (!markedHours.has(hour) || of.some(isNew)) changed.add(hour);
+  return [...changed].filter((hour) => markedHours.has(hour) || data.has(hour) || late.has(hour));
+}
+
+/** The hours of a rewrite that is published but not applied: their files are on their way. */
+async function hoursInMotion({ store, state: { log } }: JudgeOptions): Promise<ReadonlySet<Hour>> {
+  const last = log.rewrites.at(-1);
+  if (last === undefined || log.generation === undefined) return new Set();
+  return new Set((await isRewriteApplied(store, last, log.generation)) ? [] : touchedHours(last));
 }
 
 /** Whether no judge died, or is at work, between a marker and its copy: it would have left its staging behind. */
@@ -113,8 +151,14 @@ async function areMarksWhole({ store, state, run }: JudgeOptions): Promise<boole
   );
 }
 
+/** Where a chain stands is said of its incarnation: the offsets of a topic created anew begin again. */
+const headKey = (partition: number, incarnation: number) =>
+  incarnation === 0 ? String(partition) : `${partition}.${incarnation}`;
+
 const headsOf = ({ chains }: TopicState): Record<string, number> =>
-  Object.fromEntries([...chains].map(([partition, { head }]) => [partition, head]));
+  Object.fromEntries(
+    [...chains.values()].map(({ partition, base, head }) => [headKey(partition, base.incarnation), head]),
+  );
 
 /** Hours without rows that people wait for all the same: from the topic's first run on, and in gaps between loaded hours. */
 function emptyHours(
@@ -146,16 +190,22 @@ const max = (numbers: readonly number[]) =>
   numbers.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
 
+/** The files of one hour: live rows, live late rows, and rows that rewrites removed. */
+interface HourFiles {
+  data: readonly LiveFile[];
+  late: readonly LiveFile[];
+  removed: readonly DataFile[];
+}
+
 /** Marks one hour as it stands. False: it must be looked at again, because files are missing or another judge was faster. */
 async function judgeHour(
   options: JudgeOptions,
   hour: Hour,
-  files: readonly LiveFile[],
-  late: readonly LiveFile[],
+  { data: files, late, removed }: HourFiles,
   judgement: Judgement,
 ): Promise<boolean> {
   const { store, state, markedHours, now, run } = options;
-  const problem = await missingFile(store, state.topic, files);
+  const problem = await misplacedFile(store, state.topic, hour, { files, removed });
   if (problem !== undefined) {
     judgement.problems.push(problem);
     return false;
@@ -185,12 +235,13 @@ async function judgeHour(
     firstMarkedAt: first === undefined ? markedAt : new Date(first).toISOString(),
     run,
     nextOffsets: headsOf(state),
-    rewriteSeq: state.rewriteSeq,
+    rewriteSeq: state.log.seq,
     rows,
     bytes: sum(files.map((file) => file.bytes)),
     files: files.length,
     late: {
-      inHour: newest === undefined ? 0 : newest.late.inHour + rows - newest.rows,
+      // A rewrite may leave fewer rows than there were.
+      inHour: newest === undefined ? 0 : Math.max(0, newest.late.inHour + rows - newest.rows),
       apart: sum(late.map((file) => file.rows)),
     },
     filesSha256,
@@ -200,26 +251,33 @@ async function judgeHour(
   return true;
 }
 
-/** Whether a marker was made from a longer chain than this judge has read: his list of files is the newer one. */
-function knowsMore({ nextOffsets }: HourMarker, { chains }: TopicState): boolean {
-  return Object.entries(nextOffsets).some(
-    ([partition, next]) => next > (chains.get(Number(partition))?.head ?? 0),
-  );
+/** Whether a marker was made from longer chains or more rewrites than this judge has read: his list of files is the newer one. */
+function knowsMore({ nextOffsets, rewriteSeq }: HourMarker, { chains, log }: TopicState): boolean {
+  if (rewriteSeq > log.seq) return true;
+  return Object.entries(nextOffsets).some(([key, next]) => {
+    const [partition, incarnation = 0] = key.split('.').map(Number) as [number, number?];
+    const chain = chains.get(partition);
+    if (chain === undefined) return true;
+    return incarnation === chain.base.incarnation ? next > chain.head : incarnation > chain.base.incarnation;
+  });
 }
 
-/** The first live file of an hour that isn't in its directory with its length, as a sentence; one listing per hour. */
-async function missingFile(
+/** The first file of an hour that isn't as the records say, as a sentence: missing, or removed and still there. One listing per hour. */
+async function misplacedFile(
   store: Store,
   topic: string,
-  files: readonly LiveFile[],
+  hour: Hour,
+  { files, removed }: { files: readonly LiveFile[]; removed: readonly DataFile[] },
 ): Promise<string | undefined> {
-  const first = files[0];
-  if (first === undefined) return undefined;
-  const directory = `${topic}/${dirname(first.final)}`;
+  if (files.length === 0 && removed.length === 0) return undefined;
+  const directory = `${topic}/${hourDirectory(hour)}`;
   const sizes = new Map((await store.list(directory)).map(({ name, size }) => [name, size]));
   const missing = files.find(({ final, bytes }) => sizes.get(basename(final)) !== bytes);
+  if (missing !== undefined)
+    return `${topic}/${missing.final} is not in place with its ${missing.bytes} bytes: the hour is not marked; run the load again, and if it stays so restore the file`;
+  const stays = removed.find(({ final }) => sizes.has(basename(final)));
   return (
-    missing &&
-    `${topic}/${missing.final} is not in place with its ${missing.bytes} bytes: the hour is not marked; run the load again, and if it stays so restore the file`
+    stays &&
+    `${topic}/${stays.final} was removed by a rewrite and is still there: the hour is not marked; run the load again`
   );
 }

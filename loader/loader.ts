@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { KafkaClient } from '../broker/client/client.ts';
 import type { Settings } from '../config/settings.ts';
+import type { Accepted } from './accept.ts';
 import type { Hour } from './hour.ts';
 import { openSpoolDirectory } from './spool-directory.ts';
 import type { Store } from './store/store.ts';
@@ -22,6 +23,8 @@ export interface LoadOptions {
   maxEvents?: number;
   /** Reading stops after this; what was read is committed. */
   maxMinutes?: number;
+  /** What an operator has signed for; nothing, unless told. */
+  accepted?: Accepted;
   now?: () => number;
   warn: (message: string) => void;
   /** Told a few times a second how many records were read, of how many offsets planned. */
@@ -78,6 +81,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
           run: runId,
           untilMs,
           maxEvents,
+          accepted: options.accepted ?? { gap: false, recreated: false, by: '' },
           now,
           warn,
           onPlanned,

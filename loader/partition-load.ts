@@ -3,6 +3,7 @@
  * If another loader takes the name first, what it published is taken as it is, and the rest of the plan is tried again.
  */
 import type { KafkaClient } from '../broker/client/client.ts';
+import { PartitionStopped } from './accept.ts';
 import { applyCommit } from './apply.ts';
 import { assembleCommit, type CommitContext } from './assemble-commit.ts';
 import type { Commit } from './commit.ts';
@@ -28,11 +29,6 @@ export interface TopicRun extends Omit<CommitContext, 'chain' | 'attempt' | 'now
   /** Asks the broker again what the partition's log is. */
   look: (partition: number) => Promise<LogView>;
   task: Pick<TaskInput, 'bounds' | 'tombstones' | 'client' | 'loader' | 'webhdfs' | 'spoolDirectory'>;
-}
-
-/** A partition that can't be loaded now; the others go on. The message is one line with the remedy. */
-export class PartitionStopped extends Error {
-  override name = 'PartitionStopped';
 }
 
 /** Loads what the plan says of one partition; returns the records this run published for it (more than one after a race). */
@@ -83,7 +79,7 @@ async function attemptLoad(
     // What was just read counts as loaded here: it may have been lost, and its offsets given to others, since it was read.
     const withCommit = { ...chain, head: commit.next, commits: [...chain.commits, commit] };
     const problem = await logProblem(client, withCommit, await run.look(partition));
-    if (problem !== undefined) throw new PartitionStopped(problem);
+    if (problem !== undefined) throw new PartitionStopped(problem.message);
     mayLand = true;
     const published = await publishCommit(store, generation, commit);
     if (published === 'won') {

@@ -12,6 +12,7 @@ const GENERATION_DIGITS = 6;
 const OFFSET_DIGITS = 20;
 const REWRITE_DIGITS = 8;
 const PART_DIGITS = 3;
+const TRASH_DIGITS = 5;
 const VERSION_DIGITS = 6;
 
 /** Role of a file that a commit record names: rows of the table, rows too late for it, or refused records. */
@@ -99,25 +100,37 @@ export const RECORD_STAGED_NAME = 'record.json.tmp';
 export const stagedName = (task: number, part: number) =>
   `${digits(task, PART_DIGITS)}-${digits(part, PART_DIGITS)}.staged`;
 
-/** The name an attempt wants: the record that starts at `start`, or the base, of a generation of a partition. */
-export interface WantedName {
-  kind: 'commit' | 'base';
-  partition: number;
-  generation: number;
-  start: number;
-}
+/** The name an attempt wants: a record of a chain or of the rewrite log, or the root of a generation of either. */
+export type WantedName =
+  | { kind: 'commit'; partition: number; generation: number; start: number }
+  | { kind: 'base'; partition: number; generation: number }
+  | { kind: 'rewrite'; generation: number; seq: number }
+  | { kind: 'rewrite-base'; generation: number };
 
 export function wantedName(want: WantedName): string {
-  const place = `p${digits(want.partition, PARTITION_DIGITS)}-g${digits(want.generation, GENERATION_DIGITS)}`;
-  return want.kind === 'base' ? `b-${place}` : `c-${place}-${digits(want.start, OFFSET_DIGITS)}`;
+  const generation = `g${digits(want.generation, GENERATION_DIGITS)}`;
+  switch (want.kind) {
+    case 'commit':
+      return `c-p${digits(want.partition, PARTITION_DIGITS)}-${generation}-${digits(want.start, OFFSET_DIGITS)}`;
+    case 'base':
+      return `b-p${digits(want.partition, PARTITION_DIGITS)}-${generation}`;
+    case 'rewrite':
+      return `w-${generation}-${digits(want.seq, REWRITE_DIGITS)}`;
+    case 'rewrite-base':
+      return `wb-${generation}`;
+  }
 }
 
+const WANTED =
+  /^(?:b-p(?<bp>\d{5,})-g(?<bg>\d{6,})|c-p(?<cp>\d{5,})-g(?<cg>\d{6,})-(?<start>\d{20})|w-g(?<wg>\d{6,})-(?<seq>\d{8,})|wb-g(?<wbg>\d{6,}))$/;
+
 export function parseWantedName(name: string): WantedName | undefined {
-  const m = /^(?:b-p(\d{5,})-g(\d{6,})|c-p(\d{5,})-g(\d{6,})-(\d{20}))$/.exec(name);
-  if (!m) return undefined;
-  return m[1] !== undefined
-    ? { kind: 'base', partition: Number(m[1]), generation: Number(m[2]), start: 0 }
-    : { kind: 'commit', partition: Number(m[3]), generation: Number(m[4]), start: Number(m[5]) };
+  const { bp, bg, cp, cg, start, wg, seq, wbg } = WANTED.exec(name)?.groups ?? {};
+  if (bp) return { kind: 'base', partition: Number(bp), generation: Number(bg) };
+  if (cp) return { kind: 'commit', partition: Number(cp), generation: Number(cg), start: Number(start) };
+  if (wg) return { kind: 'rewrite', generation: Number(wg), seq: Number(seq) };
+  if (wbg) return { kind: 'rewrite-base', generation: Number(wbg) };
+  return undefined;
 }
 
 export function attemptDirectory(topic: string, want: WantedName, attempt: string): string {
@@ -126,11 +139,38 @@ export function attemptDirectory(topic: string, want: WantedName, attempt: strin
 
 /** Where the wanted name is: taken as soon as a file stands there. */
 export function wantedPath(topic: string, want: WantedName): string {
-  const name = want.kind === 'base' ? BASE_NAME : recordName(want.start);
-  return `${generationDirectory(topic, want.partition, want.generation)}/${name}`;
+  switch (want.kind) {
+    case 'commit':
+      return `${generationDirectory(topic, want.partition, want.generation)}/${recordName(want.start)}`;
+    case 'base':
+      return `${generationDirectory(topic, want.partition, want.generation)}/${BASE_NAME}`;
+    case 'rewrite':
+      return `${rewriteGenerationDirectory(topic, want.generation)}/${rewriteName(want.seq)}`;
+    case 'rewrite-base':
+      return `${rewriteGenerationDirectory(topic, want.generation)}/${BASE_NAME}`;
+  }
 }
 
+/** The log of rewrites: one per topic, its generations beside each other as a chain's are. */
 export const rewritesDirectory = (topic: string) => `${loaderRoot(topic)}/rewrites`;
+export function rewriteGenerationDirectory(topic: string, generation: number): string {
+  return `${rewritesDirectory(topic)}/g=${digits(generation, GENERATION_DIGITS)}`;
+}
+export const rewriteName = (seq: number) => `${digits(seq, REWRITE_DIGITS)}.json`;
+export function parseRewriteName(name: string): number | undefined {
+  return /^\d{8,}\.json$/.test(name) ? Number(name.slice(0, -'.json'.length)) : undefined;
+}
+
+/** Where the files that a rewrite removed lie until they are deleted: one directory per rewrite. */
+export const trashRoot = (topic: string) => `${loaderRoot(topic)}/trash`;
+export const trashDirectory = (topic: string, seq: number) =>
+  `${trashRoot(topic)}/${digits(seq, REWRITE_DIGITS)}`;
+export function parseTrashName(name: string): number | undefined {
+  return /^\d{8,}$/.test(name) ? Number(name) : undefined;
+}
+/** Path, relative to the topic, of the `index`-th file that a rewrite removed. */
+export const trashName = (seq: number, index: number) =>
+  `_loader/trash/${digits(seq, REWRITE_DIGITS)}/${digits(index, TRASH_DIGITS)}.retired`;
 
 /** History of runs: three files per run, written when it starts, when its plan is fixed, and when it ends. */
 export const runsDirectory = (topic: string) => `${loaderRoot(topic)}/runs`;

@@ -55,6 +55,8 @@ const outcome = z.strictObject({
   hoursMarked: z.int(),
   /** Partition → head up to which every touched hour has been judged. */
   judgedHeads: z.record(z.string(), offset),
+  /** And the log of rewrites up to this number. */
+  judgedRewrite: offset.optional(),
 });
 export type RunOutcome = z.infer<typeof outcome>;
 

@@ -3,7 +3,6 @@
  * nothing: it is dead exactly when the name it wants is taken by another, when its own record is applied, or when the
  * generation it belongs to is gone. The wanted name stands in the staging path, so any process can tell.
  */
-import type { Chain } from './commit-chain.ts';
 import { HOUR_MS } from './hour.ts';
 import {
   attemptDirectory,
@@ -14,31 +13,65 @@ import {
   wantedName,
 } from './paths.ts';
 import type { Store } from './store/store.ts';
+import type { TopicState } from './table-state.ts';
 
-/** Sweeps a topic's staging; returns how many attempts were removed. Chains must have been read after they were rolled forward. */
-export async function sweepStaging(
-  store: Store,
-  topic: string,
-  chains: ReadonlyMap<number, Chain>,
-): Promise<number> {
+/** What a sweep must know: the chains and the log as they were read after they were rolled forward. */
+export type SweptState = Pick<TopicState, 'topic' | 'chains' | 'log'>;
+
+/** Sweeps a topic's staging; returns how many attempts were removed. */
+export async function sweepStaging(store: Store, state: SweptState): Promise<number> {
+  const { topic } = state;
   let removed = 0;
   for (const { name } of await store.list(stagingDirectory(topic))) {
     const want = parseWantedName(name);
-    const chain = want && chains.get(want.partition);
-    if (want === undefined || chain === undefined) continue;
+    const standing = want && standingOf(state, want);
+    if (want === undefined || standing === undefined || standing.isFree) continue;
     const directory = `${stagingDirectory(topic)}/${wantedName(want)}`;
     let kept = 0;
     for (const { name: attempt } of await store.list(directory)) {
-      if (isDead(chain, want, attempt)) {
+      if (attempt === standing.unapplied) kept++;
+      else {
         await store.remove(attemptDirectory(topic, want, attempt));
         removed++;
-      } else kept++;
+      }
     }
     // While the name is free another loader may begin an attempt in there between our look and the removal.
-    if (kept === 0 && isTaken(chain, want)) await store.remove(directory);
+    if (kept === 0) await store.remove(directory);
   }
   return removed;
 }
+
+/** How a wanted name stands: free, so that every attempt may still win it; or taken, by an attempt that may be unapplied. */
+interface Standing {
+  isFree: boolean;
+  unapplied?: string;
+}
+
+const FREE: Standing = { isFree: true };
+const TAKEN: Standing = { isFree: false };
+
+/** Undefined: of a partition without a chain, of which nothing is known. */
+function standingOf({ chains, log }: SweptState, want: WantedName): Standing | undefined {
+  const ofChain = want.kind === 'commit' || want.kind === 'base';
+  const chain = ofChain ? chains.get(want.partition) : undefined;
+  const current = ofChain ? chain?.generation : log.generation;
+  if (current === undefined) return undefined;
+  if (want.generation !== current) return want.generation < current ? TAKEN : FREE;
+  // All records but the last are applied: nobody adds a link before the one below it is in place.
+  if (want.kind === 'commit') {
+    if (chain!.seal?.start === want.start) return TAKEN;
+    const winner = chain!.commits.find(({ start }) => start === want.start);
+    return winner && standingOfWinner(winner.attempt, winner === chain!.commits.at(-1));
+  }
+  if (want.kind === 'rewrite') {
+    const winner = log.rewrites.find(({ seq }) => seq === want.seq);
+    return winner && standingOfWinner(winner.attempt, winner === log.rewrites.at(-1));
+  }
+  return TAKEN; // the base is there, and it is a copy of its staged file
+}
+
+const standingOfWinner = (attempt: string, isLast: boolean): Standing =>
+  isLast ? { isFree: false, unapplied: attempt } : TAKEN;
 
 /**
  * Markers are derived, so here age may decide: a judge that slept this long finds its staged marker gone, publishes
@@ -50,19 +83,4 @@ export async function sweepMarkers(store: Store, topic: string, listedMs: number
   const old = (await store.list(directory)).filter(({ modifiedMs }) => modifiedMs < listedMs - HOUR_MS);
   for (const { name } of old) await store.remove(`${directory}/${name}`);
   return old.length;
-}
-
-/** Whether the wanted name can't be won any more: whatever is staged for it is of no use, or its record's and applied. */
-function isTaken(chain: Chain, want: WantedName): boolean {
-  if (want.generation !== chain.generation) return want.generation < chain.generation;
-  return want.kind === 'base' || chain.commits.some(({ start }) => start === want.start);
-}
-
-function isDead(chain: Chain, want: WantedName, attempt: string): boolean {
-  if (want.generation !== chain.generation) return want.generation < chain.generation;
-  if (want.kind === 'base') return true; // the base is there, and it is a copy of its staged file
-  const winner = chain.commits.find(({ start }) => start === want.start);
-  if (winner === undefined) return false; // the name is free: this attempt may yet take it
-  // All records but the last are applied: nobody adds a link before the one below it is in place.
-  return winner.attempt !== attempt || winner !== chain.commits.at(-1);
 }

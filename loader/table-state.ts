@@ -1,52 +1,65 @@
 /**
- * What a topic's table consists of: the chains of its partitions, and the files they make live. This is the only truth
- * about which rows count; a directory listing is not.
+ * What a topic's table consists of: the chains of its partitions, the log of rewrites, and the files they make live. This
+ * is the only truth about which rows count; a directory listing is not.
  */
 import { BrokenRecord, type DataFile } from './commit.ts';
 import { type Chain, listPartitions, readChain } from './commit-chain.ts';
+import { foldFiles, type LiveFile } from './fold.ts';
 import type { Hour } from './hour.ts';
-import { rewritesDirectory } from './paths.ts';
+import { type RewriteLog, readRewriteLog } from './rewrite-log.ts';
 import type { Store } from './store/store.ts';
-
-/** A live file with the record it belongs to. */
-export interface LiveFile extends DataFile {
-  partition: number;
-  /** Start offset of its record. */
-  start: number;
-}
 
 export interface TopicState {
   topic: string;
   /** By partition, ascending. */
   chains: ReadonlyMap<number, Chain>;
-  /** Sequence number of the last rewrite; 0 while there is none. */
-  rewriteSeq: number;
+  log: RewriteLog;
+  /** Every live file, of every role, by final name. */
+  live: ReadonlyMap<string, LiveFile>;
 }
 
-/** Reads all chains of a topic. A topic never loaded has none. Throws BrokenRecord if a chain is broken. */
+/** Most looks at a table whose chains are being sealed meanwhile. */
+const LOOKS = 8;
+
+/** Reads the state of a topic. A topic never loaded has no chains. Throws BrokenRecord if a chain or the log is broken. */
 export async function readTopicState(store: Store, topic: string): Promise<TopicState> {
-  await refuseRewrites(store, topic);
-  const chains = new Map<number, Chain>();
-  for (const partition of await listPartitions(store, topic)) {
-    const chain = await readChain(store, topic, partition);
-    if (chain !== undefined) chains.set(partition, chain);
+  let before: string | undefined;
+  for (let look = 0; look < LOOKS; look++) {
+    const chains = new Map<number, Chain>();
+    for (const partition of await listPartitions(store, topic)) {
+      const chain = await readChain(store, topic, partition);
+      if (chain !== undefined) chains.set(partition, chain);
+    }
+    const state = foldState(topic, chains, await readRewriteLog(store, topic));
+    const old = chainsOlderThanLog(state);
+    if (old === '' || old === before) return state;
+    before = old;
   }
-  return { topic, chains, rewriteSeq: 0 };
+  throw new BrokenRecord(
+    `${topic}: its chains were sealed ${LOOKS} times while they were read; run this again`,
+  );
 }
 
-/** Rewrites (replay, compaction, undo, expire) change which files are live; a version that can't fold them must not guess. */
-export async function refuseRewrites(store: Store, topic: string): Promise<void> {
-  if ((await store.list(rewritesDirectory(topic))).length > 0)
-    throw new BrokenRecord(
-      `${rewritesDirectory(topic)} holds rewrites, which this version can't read; use the version that wrote them`,
-    );
+export function foldState(topic: string, chains: ReadonlyMap<number, Chain>, log: RewriteLog): TopicState {
+  return { topic, chains, log, live: foldFiles(chains.values(), log.rewrites) };
 }
 
-/** Every live file of one role, in the order of the records. */
+/**
+ * The chains, with their generations, whose base is older than the log. Rewrites go only when every chain was sealed
+ * after them: so such a chain was read before it was sealed, and reads otherwise the next time; or, if it reads the same,
+ * it was rooted by a loader that had looked at the log before, and none of those rewrites is about its files.
+ */
+function chainsOlderThanLog({ chains, log }: TopicState): string {
+  const oldest = (log.rewrites[0]?.seq ?? log.seq + 1) - 1;
+  return [...chains.values()]
+    .filter(({ base }) => base.rewriteSeq < oldest)
+    .map(({ partition, generation }) => `${partition}:${generation}`)
+    .join(' ');
+}
+
+/** Every live file of one role. */
 export function* liveFiles(state: TopicState, role: DataFile['role'] = 'data'): Generator<LiveFile> {
-  for (const { partition, commits } of state.chains.values())
-    for (const { start, files } of commits)
-      for (const file of files) if (file.role === role) yield { ...file, partition, start };
+  for (const file of state.live.values()) if (file.role === role) yield file;
 }
 
 /** Live files of one role by hour. */

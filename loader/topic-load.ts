@@ -6,16 +6,19 @@ import type { KafkaClient } from '../broker/client/client.ts';
 import type { ClusterMetadata } from '../broker/client/cluster-metadata.ts';
 import type { Settings } from '../config/settings.ts';
 import { type EventSchema, findSchema } from '../schemas/event-schema.ts';
+import { type Accepted, acceptProblem, PartitionStopped } from './accept.ts';
 import type { Commit } from './commit.ts';
 import { type Chain, listPartitions, rootChain } from './commit-chain.ts';
+import { forgetHistory } from './forget.ts';
 import { HOUR_MS, type Hour } from './hour.ts';
 import { type Judgement, judgeHours } from './hour-judge.ts';
 import { listMarkedHours } from './hour-marker.ts';
-import { loadPartition, PartitionStopped, type TopicRun } from './partition-load.ts';
+import { loadPartition, type TopicRun } from './partition-load.ts';
 import { type PlannedPartition, planLoad } from './plan.ts';
-import { recoverChain } from './recover.ts';
+import { recoverChain, recoverRewrites } from './recover.ts';
+import { readRewriteLog } from './rewrite-log.ts';
 import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
-import { type LogView, logProblem } from './same-log.ts';
+import { type LogView, logProblem, viewLog } from './same-log.ts';
 import type { Store } from './store/store.ts';
 import { sweepMarkers, sweepStaging } from './sweep.ts';
 import { readTopicState } from './table-state.ts';
@@ -36,6 +39,7 @@ export interface TopicLoadOptions {
   /** Records at or after this time are left for later; milliseconds since 1970. */
   untilMs?: number | undefined;
   maxEvents?: number | undefined;
+  accepted: Accepted;
   now: () => number;
   warn: (message: string) => void;
   /** Told once, when it is known how many offsets the run will read. */
@@ -110,6 +114,7 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     partitions: outcome.partitions.map(({ caughtUp: _, ...partition }) => partition),
     hoursMarked: judgement?.marked.length ?? 0,
     judgedHeads: judgement?.judgedHeads ?? {},
+    judgedRewrite: judgement?.judgedRewrite ?? 0,
   });
   return outcome;
 }
@@ -120,7 +125,8 @@ async function recoverPartitions(
   { name: topic, topicId, partitions }: TopicMetadata,
 ): Promise<Standing[]> {
   const policy = (await listPartitions(store, topic)).length > 0 ? 'earliest' : settings.loader.startPolicy;
-  return await Promise.all(
+  const log = await readRewriteLog(store, topic);
+  const standings = await Promise.all(
     partitions.map(async ({ partition, error }): Promise<Standing> => {
       const standing: Standing = {
         partition,
@@ -147,7 +153,7 @@ async function recoverPartitions(
             head: at!.offset,
             policy,
             createdAt,
-            rewriteSeq: 0,
+            rewriteSeq: log.seq,
           });
         }
         standing.chain = chain;
@@ -156,6 +162,8 @@ async function recoverPartitions(
       return standing;
     }),
   );
+  await recoverRewrites(store, topic); // after the chains: a rewrite names their files
+  return standings;
 }
 
 /** Runs one step of a partition; what it throws ends that partition only, as a line of its outcome. */
@@ -176,7 +184,7 @@ async function observeLogs(
     standings.map((standing) =>
       guarded(standing, async () => {
         const tp = [{ topic, partition: standing.partition }];
-        const view = await lookAt(client, topic, standing.partition, '');
+        const view = await viewLog(client, topic, standing.partition, '');
         standing.logStart = view.logStart;
         standing.highWatermark = view.highWatermark;
         standing.lastStable = (await client.listOffsets(tp, 'latest', 'read_committed'))[0]!.offset;
@@ -188,18 +196,26 @@ async function observeLogs(
   );
 }
 
-async function lookAt(
-  client: KafkaClient,
-  topic: string,
-  partition: number,
+/** Checks each log against its chain, and goes on past what an operator has signed for. */
+async function checkLogs(
+  { client, store, accepted, run, now }: TopicLoadOptions,
   topicId: string,
-): Promise<LogView> {
-  const tp = [{ topic, partition }];
-  const [highWatermark, logStart] = [
-    await client.listOffsets(tp, 'latest', 'read_uncommitted'),
-    await client.listOffsets(tp, 'earliest'),
-  ];
-  return { topicId, logStart: logStart[0]!.offset, highWatermark: highWatermark[0]!.offset };
+  standings: readonly Standing[],
+): Promise<void> {
+  await Promise.all(
+    standings.map((standing) =>
+      guarded(standing, async () => {
+        const { logStart, highWatermark } = standing;
+        const view: LogView = { topicId, logStart, highWatermark };
+        const chain = standing.chain!;
+        const problem = await logProblem(client, chain, view);
+        if (problem === undefined) return;
+        const sealer = { run, nowMs: now() };
+        standing.chain = await acceptProblem(store, chain, { problem, view, accepted, sealer });
+        standing.startHead = standing.chain.head;
+      }),
+    ),
+  );
 }
 
 /** Checks each log against its chain, fixes what will be read, and makes observations and plan durable. */
@@ -210,20 +226,8 @@ async function plan(
   standings: Standing[],
   takenMs: number,
 ): Promise<PlannedPartition[]> {
-  const { client, store, maxEvents, workers } = options;
-  const { topicId } = metadata;
-  await Promise.all(
-    standings.map((standing) =>
-      guarded(standing, async () => {
-        const problem = await logProblem(client, standing.chain!, {
-          topicId,
-          logStart: standing.logStart,
-          highWatermark: standing.highWatermark,
-        });
-        if (problem !== undefined) throw new PartitionStopped(problem);
-      }),
-    ),
-  );
+  const { store, maxEvents, workers } = options;
+  await checkLogs(options, metadata.topicId, standings);
   const ready = standings.filter(({ error }) => error === undefined);
   const planned = planLoad(
     ready.map(({ partition, chain, lastStable }) => ({ partition, head: chain!.head, end: lastStable })),
@@ -283,7 +287,7 @@ function topicRun(
     skewAfterMs,
     look: async (partition) => {
       const { topics: found } = await client.metadata([metadata.name]);
-      return await lookAt(client, metadata.name, partition, found[0]?.topicId ?? metadata.topicId);
+      return await viewLog(client, metadata.name, partition, found[0]?.topicId ?? metadata.topicId);
     },
     task: {
       bounds: { minTimeUs: Date.parse(loader.eventTimeMin) * US_PER_MS, maxTimeUs: skewAfterMs * US_PER_MS },
@@ -325,7 +329,7 @@ async function judge(
   const { graceMs, emptyHoursPerRun } = settings.loader;
   try {
     const state = await readTopicState(store, topic);
-    await sweepStaging(store, topic, state.chains);
+    await sweepStaging(store, state);
     if (skewMs > Math.max(graceMs / 2, CLOCK_TOLERANCE_MS)) {
       warn(
         `${topic}: the clocks of this machine and of ${store.url} differ by ${Math.round(skewMs)} ms; no hour was marked complete, set one of them right`,
@@ -346,6 +350,8 @@ async function judge(
     });
     for (const problem of judgement.problems) warn(problem);
     await sweepMarkers(store, topic, takenMs);
+    const sealer = { run, nowMs: now() };
+    await forgetHistory(store, topic, { limit: settings.loader.sealAfterRecords, sealer });
     return judgement;
   } catch (error) {
     warn(`${topic}: hours were not judged: ${error instanceof Error ? error.message : String(error)}`);

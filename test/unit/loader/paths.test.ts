@@ -45,9 +45,11 @@ describe('names in the warehouse', () => {
   it('say what a staged attempt wants', () => {
     for (const want of [
       { kind: 'commit', partition: 7, generation: 3, start: 42 },
-      { kind: 'base', partition: 99999, generation: 0, start: 0 },
+      { kind: 'base', partition: 99999, generation: 0 },
+      { kind: 'rewrite', generation: 2, seq: 12 },
+      { kind: 'rewrite-base', generation: 1 },
     ] as const)
       expect(parseWantedName(wantedName(want))).toEqual(want);
-    expect(parseWantedName('w-g000000-00000001')).toBeUndefined();
+    expect(parseWantedName('h-markers')).toBeUndefined();
   });
 });

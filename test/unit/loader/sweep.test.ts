@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Chain } from '../../../loader/commit-chain.ts';
 import { attemptDirectory, stagingDirectory, type WantedName, wantedName } from '../../../loader/paths.ts';
+import type { RewriteLog } from '../../../loader/rewrite-log.ts';
 import { DirectoryStore } from '../../../loader/store/directory-store.ts';
 import { sweepStaging } from '../../../loader/sweep.ts';
 import { StoppingStore } from '../../support/stopping-store.ts';
@@ -13,6 +14,7 @@ const want = (start: number): WantedName => ({ kind: 'commit', partition: 0, gen
 const chains = new Map([
   [0, { generation: 0, head: 10, commits: [{ start: 0, attempt: 'winner' }] } as unknown as Chain],
 ]);
+const STATE = { topic: TOPIC, chains, log: { generation: undefined, rewrites: [] } as unknown as RewriteLog };
 
 describe('a sweep', () => {
   test('leaves the directory of a free name, where another loader may begin an attempt that moment', async () => {
@@ -23,7 +25,7 @@ describe('a sweep', () => {
     const isRemoval = (name: string) => name === `remove ${free}`;
     await using store = new StoppingStore(directory, isRemoval, () => directory.create(begun, 'rows'));
     for (const path of [free!, taken!]) await store.makeDirectory(path);
-    await sweepStaging(store, TOPIC, chains);
+    await sweepStaging(store, STATE);
     expect(store.met).toBeUndefined();
     expect((await store.list(stagingDirectory(TOPIC))).map(({ name }) => name)).toEqual([
       wantedName(want(10)),
@@ -40,7 +42,7 @@ describe('a sweep', () => {
     ];
     for (const [start, attempt] of attempts)
       await store.create(`${attemptDirectory(TOPIC, want(start), attempt)}/000-000.staged`, 'rows');
-    expect(await sweepStaging(store, TOPIC, chains)).toBe(1);
+    expect(await sweepStaging(store, STATE)).toBe(1);
     const left = await Promise.all(
       attempts.map(([start, attempt]) => store.stat(attemptDirectory(TOPIC, want(start), attempt))),
     );

@@ -1,0 +1,57 @@
+/**
+ * Makes a published rewrite true on disk. In this order, so that a reader may see absence for a moment but never a row
+ * twice: the markers of the hours touched are withdrawn, removed files go to the trash, added ones come in. Any process
+ * may do it, any number of times; it is done when the staging directory of the attempt is gone.
+ */
+import { dirname } from 'node:path/posix';
+import { inParallel, placeFiles } from './apply.ts';
+import type { Hour } from './hour.ts';
+import { attemptDirectory, successPath, trashDirectory, trashName, wantedPath } from './paths.ts';
+import type { Rewrite } from './rewrite.ts';
+import type { Store } from './store/store.ts';
+
+const attemptOf = ({ topic, seq, attempt }: Rewrite, generation: number) =>
+  attemptDirectory(topic, { kind: 'rewrite', generation, seq }, attempt);
+
+export async function isRewriteApplied(store: Store, rewrite: Rewrite, generation: number): Promise<boolean> {
+  return (await store.stat(attemptOf(rewrite, generation))) === undefined;
+}
+
+/** Hours whose files a rewrite changes. */
+export function touchedHours({ removes, adds }: Rewrite): Hour[] {
+  return [...new Set([...removes, ...adds].map(({ hour }) => hour))].sort();
+}
+
+/** Applies a rewrite. `own` is false for one that another process published: its name is made durable first. */
+export async function applyRewrite(
+  store: Store,
+  rewrite: Rewrite,
+  generation: number,
+  own: boolean,
+): Promise<void> {
+  const { topic, seq, removes, adds, kind, trash = [] } = rewrite;
+  const staging = attemptOf(rewrite, generation);
+  if (!own) await store.sync([dirname(wantedPath(topic, { kind: 'rewrite', generation, seq }))]);
+  await inParallel(touchedHours(rewrite), (hour) => store.remove(successPath(topic, hour)));
+  const left = new Set(removes.map(({ final }) => `${topic}/${dirname(final)}`));
+  if (kind === 'expire') await inParallel(removes, ({ final }) => store.remove(`${topic}/${final}`));
+  else if (removes.length > 0) {
+    await store.makeDirectory(trashDirectory(topic, seq));
+    await inParallel(removes.entries(), async ([index, { final }]) => {
+      await retire(store, `${topic}/${final}`, `${topic}/${trashName(seq, index)}`);
+    });
+  }
+  // Durable before the added files are, or a crash could bring the removed rows back beside them.
+  await store.sync([...left, trashDirectory(topic, seq)]);
+  const entered = await placeFiles(store, topic, adds);
+  for (const seq of trash) await store.remove(trashDirectory(topic, seq));
+  await store.sync([...entered, staging]);
+  await store.remove(staging);
+}
+
+/** Moves a file to the trash. Not there: another process moved it, or a later rewrite brought it back under a new name. */
+async function retire(store: Store, path: string, retired: string): Promise<void> {
+  await store.move(path, retired).catch(async (error: unknown) => {
+    if ((await store.stat(path)) !== undefined) throw error; // else it was moved, by this call or another's
+  });
+}

@@ -1,0 +1,164 @@
+/**
+ * The log of rewrites of one topic: reading it, rooting it, and adding to it. Numbers are dense: the next rewrite bears
+ * the last number plus one, and two that want it at once are decided by the rename, as in a chain of commits.
+ */
+import { BrokenRecord, sha256Of } from './commit.ts';
+import { isHistory, newAttempt } from './commit-chain.ts';
+import {
+  attemptDirectory,
+  BASE_NAME,
+  parseGenerationName,
+  parseRewriteName,
+  rewriteGenerationDirectory,
+  rewriteName,
+  rewritesDirectory,
+  type WantedName,
+} from './paths.ts';
+import { type Published, publishRecord } from './publish.ts';
+import {
+  decodeRewrite,
+  decodeRewriteBase,
+  encodeRewrite,
+  encodeRewriteBase,
+  FENCES,
+  type Rewrite,
+  type RewriteBase,
+} from './rewrite.ts';
+import type { Store } from './store/store.ts';
+
+/** Looks at a log that is not whole, after the first. */
+const LOOKS = 2;
+
+export interface RewriteLog {
+  topic: string;
+  /** The current generation, or undefined while the topic has no rewrites. */
+  generation: number | undefined;
+  /** The rewrites that are still there, oldest first, of all generations that are still there. */
+  rewrites: Rewrite[];
+  /** The seal that ends the generation, while the next one has no base yet. */
+  seal: Rewrite | undefined;
+  /** Number of the last rewrite; 0 before the first. */
+  seq: number;
+  headSha256: string;
+  /** Nothing up to this rewrite can be taken back. */
+  fence: number;
+  /** Hours before this one were deleted by expiries. */
+  expiredBefore: string | undefined;
+}
+
+/** Reads the log. Throws BrokenRecord if a number is missing. To be read after the chains: a rewrite names their files. */
+export async function readRewriteLog(store: Store, topic: string): Promise<RewriteLog> {
+  for (let look = 0; ; look++) {
+    const found = await readGenerations(store, topic);
+    if (found.problem === undefined) return found.log;
+    if (look === LOOKS) throw new BrokenRecord(found.problem);
+  }
+}
+
+async function readGenerations(store: Store, topic: string): Promise<{ log: RewriteLog; problem?: string }> {
+  const generations = (await store.list(rewritesDirectory(topic)))
+    .flatMap(({ name }) => parseGenerationName(name) ?? [])
+    .sort((a, b) => a - b);
+  const log: RewriteLog = {
+    topic,
+    generation: undefined,
+    rewrites: [],
+    seal: undefined,
+    seq: 0,
+    headSha256: '',
+    fence: 0,
+    expiredBefore: undefined,
+  };
+  for (const generation of generations) {
+    const problem = await readGeneration(store, log, generation);
+    if (problem !== undefined) return { log, problem };
+  }
+  return { log };
+}
+
+/** Adds one generation to the log; one that has no base (yet, or no longer) adds nothing. Returns what is broken, if anything is. */
+async function readGeneration(
+  store: Store,
+  log: RewriteLog,
+  generation: number,
+): Promise<string | undefined> {
+  const directory = rewriteGenerationDirectory(log.topic, generation);
+  const body = await store.read(`${directory}/${BASE_NAME}`);
+  if (body === undefined) return undefined;
+  begin(log, generation, decodeRewriteBase(`${directory}/${BASE_NAME}`, body), body);
+  const listed = (await store.list(directory)).flatMap(({ name }) => parseRewriteName(name) ?? []);
+  const bodies = new Map(
+    await Promise.all(
+      listed.map(async (seq) => [seq, await store.read(`${directory}/${rewriteName(seq)}`)] as const),
+    ),
+  );
+  for (;;) {
+    const seq = log.seq + 1;
+    const path = `${directory}/${rewriteName(seq)}`;
+    const found = log.seal ? undefined : (bodies.get(seq) ?? (await store.read(path)));
+    if (found === undefined) break;
+    add(log, path, found);
+  }
+  const stray = listed.find((seq) => seq > log.seq);
+  if (stray !== undefined)
+    return `${directory}: ${rewriteName(stray)} is there but ${rewriteName(log.seq + 1)} is not; restore the missing record, nothing was changed`;
+  const isThere = listed.length > 0 || (await store.stat(`${directory}/${BASE_NAME}`)) !== undefined;
+  return isThere ? undefined : `${directory} was removed while it was read; run this again`;
+}
+
+/** Begins a generation. What the ones below hold stays: a chain sealed later may still need it. */
+function begin(log: RewriteLog, generation: number, base: RewriteBase, body: Buffer): void {
+  // A lower generation that a sleeper made anew is no part of the log: what counts is what the newest one follows.
+  if (log.seq !== base.seq) log.rewrites = [];
+  log.generation = generation;
+  log.seq = base.seq;
+  log.seal = undefined;
+  log.headSha256 = sha256Of(body);
+  log.fence = Math.max(base.fence ?? 0, base.seq);
+  log.expiredBefore = base.expiredBefore;
+}
+
+function add(log: RewriteLog, path: string, body: Buffer): void {
+  const rewrite = decodeRewrite(path, body);
+  const problem =
+    rewrite.topic !== log.topic
+      ? `belongs to ${rewrite.topic}`
+      : rewrite.seq !== log.seq + 1
+        ? `says it is number ${rewrite.seq}`
+        : rewrite.prevSha256 !== log.headSha256
+          ? 'does not continue the record before it (its prevSha256 differs)'
+          : undefined;
+  if (problem) throw new BrokenRecord(`${path} ${problem}; the log is broken there, nothing was changed`);
+  log.rewrites.push(rewrite);
+  log.seq = rewrite.seq;
+  log.headSha256 = sha256Of(body);
+  if (rewrite.kind === 'seal') log.seal = rewrite;
+  if (FENCES.includes(rewrite.kind)) log.fence = rewrite.seq;
+  if (rewrite.expiredBefore !== undefined) log.expiredBefore = rewrite.expiredBefore;
+}
+
+/** Roots a generation of the log, unless another process has done so first; returns the log as it is then. */
+export async function rootRewriteLog(
+  store: Store,
+  base: Omit<RewriteBase, 'v' | 'attempt'>,
+  generation: number,
+): Promise<RewriteLog> {
+  const attempt = newAttempt();
+  const want: WantedName = { kind: 'rewrite-base', generation };
+  await store.makeDirectory(rewriteGenerationDirectory(base.topic, generation));
+  await publishRecord(store, base.topic, want, {
+    attempt,
+    body: encodeRewriteBase({ v: 1, ...base, attempt }),
+  });
+  await store.remove(attemptDirectory(base.topic, want, attempt));
+  return await readRewriteLog(store, base.topic);
+}
+
+/** Publishes a rewrite under the number it bears. Throws if the outcome can't be learnt. */
+export async function publishRewrite(store: Store, generation: number, record: Rewrite): Promise<Published> {
+  const { topic, seq, attempt } = record;
+  const want: WantedName = { kind: 'rewrite', generation, seq };
+  const published = await publishRecord(store, topic, want, { attempt, body: encodeRewrite(record) });
+  if (published === 'lost') return 'lost';
+  return (await isHistory(store, rewritesDirectory(topic), generation)) ? 'lost' : 'won';
+}

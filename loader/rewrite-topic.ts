@@ -1,0 +1,82 @@
+/**
+ * One rewrite, from the recovered state to the applied record. What it removes and adds is planned anew each time another
+ * process takes the number first: its rewrite may have removed the very files this one is about.
+ */
+import { applyRewrite } from './apply-rewrite.ts';
+import { newAttempt } from './commit-chain.ts';
+import { attemptDirectory } from './paths.ts';
+import { recoverTopic } from './recover.ts';
+import type { Rewrite } from './rewrite.ts';
+import { publishRewrite, rootRewriteLog } from './rewrite-log.ts';
+import type { Store } from './store/store.ts';
+import type { TopicState } from './table-state.ts';
+
+/** How often one rewrite may be outbid before it gives up. */
+const MAX_OUTBID = 5;
+
+/** What a plan decides; the rest of the record follows from the state. */
+export type RewritePlan = Pick<Rewrite, 'kind' | 'removes' | 'adds'> &
+  Partial<Pick<Rewrite, 'ranges' | 'counts' | 'undoes' | 'trash' | 'expiredBefore'>>;
+
+/** What an attempt may use: its number, for final names, and its staging directory, relative to the topic. */
+export interface RewriteAttempt {
+  seq: number;
+  staging: string;
+}
+
+export interface RewriteOptions {
+  run: string;
+  now: () => number;
+}
+
+/**
+ * Publishes and applies what `plan` decides of the topic's recovered state; returns the record, or undefined if it
+ * decided nothing. The plan may be asked several times, each time with a new state and staging directory. Throws if
+ * another process is always faster, or if the outcome of a publish can't be learnt: then it may still land.
+ */
+export async function rewriteTopic(
+  store: Store,
+  topic: string,
+  { run, now }: RewriteOptions,
+  plan: (state: TopicState, attempt: RewriteAttempt) => Promise<RewritePlan | undefined>,
+): Promise<Rewrite | undefined> {
+  for (let outbid = 0; outbid < MAX_OUTBID; outbid++) {
+    const state = await recoverTopic(store, topic);
+    const createdAt = new Date(now()).toISOString();
+    const log =
+      state.log.generation === undefined
+        ? await rootRewriteLog(store, { topic, seq: 0, createdAt }, 0)
+        : state.log;
+    const attempt = newAttempt();
+    const [generation, seq] = [log.generation!, log.seq + 1];
+    const directory = attemptDirectory(topic, { kind: 'rewrite', generation, seq }, attempt);
+    let mayLand = false;
+    try {
+      const staging = directory.slice(topic.length + 1);
+      const planned = await plan({ ...state, log }, { seq, staging });
+      if (planned === undefined) return undefined;
+      const record: Rewrite = {
+        v: 1,
+        topic,
+        seq,
+        prevSha256: log.headSha256,
+        run,
+        attempt,
+        createdAt,
+        ...planned,
+      };
+      mayLand = true;
+      if ((await publishRewrite(store, generation, record)) === 'won') {
+        await applyRewrite(store, record, generation, true);
+        return record;
+      }
+      mayLand = false;
+    } finally {
+      // Until its publish is sent, or once it has lost, an attempt is this process's own to clear away.
+      if (!mayLand) await store.remove(directory);
+    }
+  }
+  throw new Error(
+    `${topic}: another process rewrote the table ${MAX_OUTBID} times meanwhile; run this again when it is done`,
+  );
+}

@@ -41,8 +41,9 @@ export async function applyRewrite(
       await retire(store, `${topic}/${final}`, `${topic}/${trashName(seq, index)}`);
     });
   }
-  // Durable before the added files are, or a crash could bring the removed rows back beside them.
-  await store.sync([...left, trashDirectory(topic, seq)]);
+  // Durable before the added files are, or a crash could bring the removed rows back beside them; and the trash before the
+  // directories they left, or it could leave them in neither.
+  await store.sync([trashDirectory(topic, seq), ...left]);
   const entered = await placeFiles(store, topic, adds);
   for (const seq of trash) await store.remove(trashDirectory(topic, seq));
   await store.sync([...entered, staging]);

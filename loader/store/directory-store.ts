@@ -13,8 +13,10 @@ import { type PublishOutcome, type Store, type StoreEntry, StoreError } from './
 /** Larger bodies are Parquet files, which have `upload` and `readRange`. */
 const READ_LIMIT_BYTES = 64 * 1024 * 1024;
 
-/** How often a directory that fills again is cleared. */
+/** How often a directory that fills again is cleared: another process may be writing below it. */
 const REMOVE_RETRIES = 5;
+/** Name, in the root, of a directory that is being deleted. One that a crash left is deleted by the next who opens the store. */
+const REMOVED_PREFIX = '.millrace-removed-';
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException | undefined)?.code;
 const isMissing = (error: unknown) => codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
@@ -28,6 +30,18 @@ const HINTS: Record<string, string> = {
   ENOTDIR: 'a part of the path is a file; choose another with --warehouse',
   EMFILE: 'too many open files; raise ulimit -n',
 };
+
+/** For `then`: whether what a call was about was there. */
+const isThere = [
+  () => true,
+  (error: unknown) => {
+    if (isMissing(error)) return false;
+    throw error;
+  },
+] as const;
+
+const clear = (path: string) =>
+  rm(path, { recursive: true, force: true, maxRetries: REMOVE_RETRIES, retryDelay: 20 });
 
 async function fsync(path: string): Promise<void> {
   await using handle = await open(path, constants.O_RDONLY);
@@ -52,6 +66,8 @@ export class DirectoryStore implements Store {
         throw codeOf(error) === 'EEXIST' ? new StoreError('open', root, 'it is a file', { hint }) : error;
       });
       await store.#proveLink();
+      for (const name of await readdir(root))
+        if (name.startsWith(REMOVED_PREFIX)) await clear(join(root, name));
     });
     return store;
   }
@@ -248,9 +264,14 @@ export class DirectoryStore implements Store {
   }
 
   remove(path: string): Promise<void> {
-    // Another process may be writing below it: then the directory is not empty when its turn comes, and is cleared again.
-    const options = { recursive: true, force: true, maxRetries: REMOVE_RETRIES, retryDelay: 20 };
-    return this.#try('remove', path, () => rm(this.#path(path), options));
+    return this.#try('remove', path, async () => {
+      const from = this.#path(path);
+      const away = join(this.#root, `${REMOVED_PREFIX}${randomUUID()}`);
+      const isDirectory = (await this.stat(path))?.kind === 'directory';
+      // A directory goes at once: whoever reads a generation while it is removed must not find a part of it.
+      if (!isDirectory) await rm(from, { force: true });
+      else if (await rename(from, away).then(...isThere)) await clear(away);
+    });
   }
 
   /** Where a path of the warehouse is on this machine. */

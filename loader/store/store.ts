@@ -45,7 +45,7 @@ export interface Store extends AsyncDisposable {
   overwrite(from: string, to: string): Promise<void>;
   /** Makes the entries of directories, and their own entries up to the root, durable. A missing directory is no error. */
   sync(paths: readonly string[]): Promise<void>;
-  /** Deletes a file or a whole directory. A missing one is no error. */
+  /** Deletes a file or a whole directory; nobody sees a part of a directory, it goes at once. A missing one is no error. */
   remove(path: string): Promise<void>;
   /**
    * A local path that holds the bytes of a file, for DuckDB: the file itself where the warehouse is local, else a copy

@@ -32,6 +32,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./offsets.ts'),
   },
   {
+    name: 'compact',
+    summary: 'merges the small files of complete hours',
+    load: () => import('./compact.ts'),
+  },
+  {
     name: 'aggregate',
     summary: 'aggregates of complete hours, by the SQL in jobs/queries',
     load: () => import('./aggregate.ts'),

@@ -41,3 +41,9 @@ export class RowDigest {
     return this.#high.toString(16).padStart(8, '0') + this.#low.toString(16).padStart(8, '0');
   }
 }
+
+/** The digest of files that have no row in common, from theirs. */
+export function addDigests(digests: readonly string[]): string {
+  const total = digests.reduce((sum, digest) => sum + BigInt(`0x${digest}`), 0n);
+  return BigInt.asUintN(64, total).toString(16).padStart(16, '0');
+}

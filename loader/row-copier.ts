@@ -1,0 +1,155 @@
+/**
+ * Makes new files of the table out of old ones, with DuckDB: merged, sorted, or a part of their rows. What was written is
+ * counted again from the new file, row by row, because from then on it stands for rows that may be nowhere else.
+ */
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { FilePart } from './commit.ts';
+import { addDigests, RowDigest } from './row-digest.ts';
+
+const MiB = 1024 * 1024;
+
+export interface RowCopierOptions {
+  memoryLimitBytes: number;
+  /** Where DuckDB spills what does not fit. */
+  tempDirectory: string;
+  threads: number;
+}
+
+export interface CopyTarget {
+  /** Local path that must not exist. */
+  path: string;
+  compression: 'snappy' | 'zstd' | 'uncompressed';
+  rowGroupRows: number;
+  /** Pairs for the footer. */
+  metadata: Record<string, string>;
+}
+
+/** What a file holds. Times are event times in microseconds since 1970. */
+export interface CountedRows {
+  rows: number;
+  parts: Omit<FilePart, 'incarnation'>[];
+  minTime: number;
+  maxTime: number;
+  /** Sum over the rows, as in a commit record. */
+  digest: string;
+}
+
+const sqlString = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const sqlName = (name: string) => `"${name.replaceAll('"', '""')}"`;
+const fileList = (paths: readonly string[]) =>
+  `read_parquet([${paths.map(sqlString).join(', ')}], union_by_name = true, hive_partitioning = false)`;
+
+/** Two files of one hour whose columns of one name differ in type can't become one. */
+export class ColumnsDiffer extends Error {
+  override name = 'ColumnsDiffer';
+}
+
+export class RowCopier implements AsyncDisposable {
+  readonly #instance: DuckDBInstance;
+  readonly #connection: DuckDBConnection;
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance;
+    this.#connection = connection;
+  }
+
+  static async open({ memoryLimitBytes, tempDirectory, threads }: RowCopierOptions): Promise<RowCopier> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      threads: String(threads),
+      memory_limit: `${Math.floor(memoryLimitBytes / MiB)}MiB`,
+      temp_directory: tempDirectory,
+      autoload_known_extensions: 'false',
+      autoinstall_known_extensions: 'false',
+    });
+    const connection = await instance.connect();
+    await connection.run("SET TimeZone = 'UTC'");
+    await connection.run('SET enable_external_file_cache = false');
+    return new RowCopier(instance, connection);
+  }
+
+  /** The columns of files, in the order of the table: that of the file with the most, then what only others have. */
+  async columnsOf(paths: readonly string[]): Promise<string[]> {
+    const each = await Promise.all(
+      paths.map(async (path) => await this.#rows(`DESCRIBE SELECT * FROM ${fileList([path])}`)),
+    );
+    const types = new Map<string, string>();
+    for (const columns of each.sort((a, b) => b.length - a.length))
+      for (const [name, type] of columns as [string, string][]) {
+        const known = types.get(name);
+        if (known !== undefined && known !== type)
+          throw new ColumnsDiffer(`column ${name} is ${known} in one file and ${type} in another`);
+        types.set(name, type);
+      }
+    return [...types.keys()];
+  }
+
+  /** Writes all rows of some files to a new one, ordered by event time, partition and offset. */
+  async merge(paths: readonly string[], timeColumn: string, target: CopyTarget): Promise<void> {
+    const columns = (await this.columnsOf(paths)).map(sqlName).join(', ');
+    const order = [timeColumn, '_partition', '_offset'].map(sqlName).join(', ');
+    const pairs = Object.entries(target.metadata).map(
+      ([name, text]) => `${sqlString(name)}: ${sqlString(text)}`,
+    );
+    await this.#connection.run(`COPY (SELECT ${columns} FROM ${fileList(paths)} ORDER BY ${order})
+      TO ${sqlString(target.path)} (FORMAT parquet, COMPRESSION ${target.compression},
+        ROW_GROUP_SIZE ${target.rowGroupRows}, USE_TMP_FILE false, KV_METADATA {${pairs.join(', ')}})`);
+  }
+
+  /** Counts a file's rows from the file itself; memory does not grow with it. */
+  async count(path: string, timeColumn: string): Promise<CountedRows> {
+    const digests = new Map<number, RowDigest>();
+    const result = await this.#connection.stream(`SELECT _partition, _offset FROM ${fileList([path])}`);
+    for (
+      let chunk = await result.fetchChunk();
+      chunk && chunk.rowCount > 0;
+      chunk = await result.fetchChunk()
+    )
+      for (const [partition, offset] of chunk.getRows() as [number, bigint][]) {
+        let digest = digests.get(partition);
+        if (digest === undefined) digests.set(partition, (digest = new RowDigest(partition)));
+        digest.add(Number(offset));
+      }
+    const time = `epoch_us(${sqlName(timeColumn)})`;
+    const parts = await this.#rows(
+      `SELECT _partition, count(*), min(_offset), max(_offset), min(${time}), max(${time})
+         FROM ${fileList([path])} GROUP BY ALL ORDER BY _partition`,
+    );
+    return {
+      rows: sum(parts, 1),
+      parts: parts.map(([partition, rows, minOffset, maxOffset]) => ({
+        partition: Number(partition),
+        rows: Number(rows),
+        minOffset: Number(minOffset),
+        maxOffset: Number(maxOffset),
+      })),
+      minTime: Math.min(...parts.map((row) => Number(row[4]))),
+      maxTime: Math.max(...parts.map((row) => Number(row[5]))),
+      digest: addDigests([...digests.values()].map(String)),
+    };
+  }
+
+  /** The pairs in a file's footer. */
+  async metadataOf(path: string): Promise<Map<string, string>> {
+    const rows = await this.#rows(
+      `SELECT decode(key), decode(value) FROM parquet_kv_metadata(${sqlString(path)})`,
+    );
+    return new Map(rows.map(([key, value]) => [String(key), String(value)]));
+  }
+
+  async #rows(sql: string): Promise<unknown[][]> {
+    return (await this.#connection.runAndReadAll(sql)).getRows();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+const sum = (rows: readonly unknown[][], column: number) =>
+  rows.reduce((total, row) => total + Number(row[column]), 0);
+
+/** The column by which rows of a table are ordered in time: the schema's event time, of a raw table the record's. */
+export function timeColumnOf(columns: readonly string[], eventTime: string | undefined): string {
+  return eventTime !== undefined && columns.includes(eventTime) ? eventTime : '_timestamp';
+}

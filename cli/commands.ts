@@ -37,6 +37,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./compact.ts'),
   },
   {
+    name: 'replay',
+    summary: 'reads loaded offsets again and replaces their rows',
+    load: () => import('./replay.ts'),
+  },
+  { name: 'undo', summary: 'takes a replay or a compaction back', load: () => import('./undo.ts') },
+  {
     name: 'aggregate',
     summary: 'aggregates of complete hours, by the SQL in jobs/queries',
     load: () => import('./aggregate.ts'),

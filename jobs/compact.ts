@@ -16,7 +16,7 @@ import { finalName, stagedName } from '../loader/paths.ts';
 import { recoverTopic } from '../loader/recover.ts';
 import { type RewriteAttempt, rewriteTopic } from '../loader/rewrite-topic.ts';
 import { ColumnsDiffer, type CountedRows, type RowCopier, timeColumnOf } from '../loader/row-copier.ts';
-import { addDigests } from '../loader/row-digest.ts';
+import { sumOfDigests } from '../loader/row-digest.ts';
 import type { Store } from '../loader/store/store.ts';
 import { liveFilesByHour, type TopicState } from '../loader/table-state.ts';
 import { groupsToMerge } from './compact-plan.ts';
@@ -176,7 +176,7 @@ async function footerOf(
 
 function checkSame(topic: string, group: readonly LiveFile[], { rows, digest }: CountedRows): void {
   const expected = total(group, (file) => file.rows);
-  const same = addDigests(group.map((file) => file.digest));
+  const same = sumOfDigests(group.map((file) => file.digest));
   if (rows !== expected || digest !== same)
     throw new Error(
       `${topic}: merging ${group[0]!.final} and ${group.length - 1} more gave ${rows} rows with digest ${digest}, their records say ${expected} with ${same}; nothing was changed, look for a damaged file with \`millrace doctor --topic ${topic}\``,

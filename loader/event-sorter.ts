@@ -1,7 +1,7 @@
 /**
  * The first half of a load task: takes record batches as they come from the broker, proves each event against the schema
  * and sorts the accepted ones by hour into the spool, the refused ones into the quarantine. Nothing is dropped: every
- * record read is accepted, refused or (a tombstone, where told) filtered, and counted as exactly one of them.
+ * record read is accepted, refused or (a tombstone where told, a row of an expired hour) filtered, and counted as exactly one of them.
  */
 import { KafkaError } from '../broker/protocol/errors.ts';
 import { type BatchHeader, batchesOf, eachRecord, headersOf } from '../broker/protocol/record-batch.ts';
@@ -33,6 +33,8 @@ export interface SorterOptions {
   tombstones: 'quarantine' | 'skip';
   /** Hour of quarantined records that have no usable timestamp. */
   fallbackHour: HourIndex;
+  /** Rows of hours before this one are passed over: they were deleted by retention. */
+  expiredBefore?: HourIndex | undefined;
 }
 
 const NO_TIMESTAMP = -1;
@@ -50,6 +52,7 @@ export const RAW_COLUMNS = [{ name: '_value', type: 'string', required: true }] 
 export class EventSorter {
   readonly #options: SorterOptions;
   readonly #slots: RowSlots;
+  readonly #expiredBefore: HourIndex;
   readonly #guard: Guard | undefined;
   readonly #judge: Judge | undefined;
   readonly #rows: Spool;
@@ -70,11 +73,14 @@ export class EventSorter {
   /** Over the whole task. */
   read = 0;
   filtered = 0;
+  /** Those of them that are rows of expired hours. */
+  expired = 0;
   last: LastBatch | null = null;
   leaderEpoch = -1;
 
   constructor(options: SorterOptions, rows: Spool, refused: Spool) {
     this.#options = options;
+    this.#expiredBefore = options.expiredBefore ?? Number.NEGATIVE_INFINITY;
     this.#rows = rows;
     this.#refused = refused;
     this.#slots = new RowSlots({ columns: options.schema?.columns ?? RAW_COLUMNS });
@@ -173,10 +179,16 @@ export class EventSorter {
 
   /** Spools the row whose columns lie in the slots; `heap` is what their ranges point into. */
   #accept(timeUs: number, heap: Slice, extra: Buffer | null): void {
+    const hour = hourOfUs(timeUs);
+    if (hour < this.#expiredBefore) {
+      this.filtered++;
+      this.expired++;
+      return;
+    }
     this.#row.timeUs = timeUs;
     this.#row.value = heap;
     this.#row.extra = extra;
-    writeRow(this.#rows, hourOfUs(timeUs), this.#row, this.#slots);
+    writeRow(this.#rows, hour, this.#row, this.#slots);
   }
 
   #refuse(reason: Reason, field: string | null): void {

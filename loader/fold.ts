@@ -30,10 +30,10 @@ export function asLive(file: DataFile): LiveFile {
   return { ...file, partition, incarnation, start: from, rewrite, parts };
 }
 
-/** A live file as a record names it. */
-export function asDataFile(file: LiveFile): DataFile {
-  const { partition: _p, incarnation: _i, start: _s, rewrite: _r, parts, ...entry } = file;
-  return parts.length > 1 ? { ...entry, parts } : entry;
+/** A live file as records name it: the reverse of `asLive`. */
+export function asDataFile(live: LiveFile): DataFile {
+  const { partition: _p, incarnation: _i, start: _s, rewrite: _r, parts, ...file } = live;
+  return parts.length > 1 ? { ...file, parts } : file;
 }
 
 /** The live files by final name: in the order of chains and records, rewritten ones after the others. */
@@ -56,9 +56,8 @@ export function foldFiles(chains: Iterable<Chain>, rewrites: readonly Rewrite[])
 
 /** The live files that the base of a partition's next generation has to name. */
 export function filesOwnedBy(chain: Chain, rewrites: readonly Rewrite[]): DataFile[] {
-  return [...foldFiles([chain], rewrites).values()]
-    .filter(({ partition }) => partition === chain.partition)
-    .map(asDataFile);
+  const live = foldFiles([chain], rewrites).values();
+  return [...live.filter(({ partition }) => partition === chain.partition).map(asDataFile)];
 }
 
 /** By which bounds an offset of a partition was judged when it was first read; milliseconds since 1970. */

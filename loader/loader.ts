@@ -94,7 +94,8 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   return summary(runId, outcomes, (now() - startedMs) / 1_000);
 }
 
-function checkTopic(name: string, error: string | undefined): void {
+/** Throws if a topic of the broker's answer can't have a table. */
+export function checkTopic(name: string, error: string | undefined): void {
   if (error !== undefined)
     throw new Error(
       `no topic "${name}" on the broker (${error}); "millrace topics list" shows those there are`,
@@ -105,14 +106,15 @@ function checkTopic(name: string, error: string | undefined): void {
     );
 }
 
-function workersOf({ workers }: Settings['loader']): number {
+/** Worker threads by the settings. */
+export function workersOf({ workers }: Settings['loader']): number {
   return workers === 0 ? availableParallelism() : workers;
 }
 
 /** Ties the pool to the time budget, the abort signal and the progress callback; disposing unties it. */
-function watch(
+export function watch(
   pool: TaskPool,
-  { maxMinutes, signal, onProgress }: LoadOptions,
+  { maxMinutes, signal, onProgress }: Pick<LoadOptions, 'maxMinutes' | 'signal' | 'onProgress'>,
   planned: () => number,
 ): Disposable {
   const abandon = () => pool.stop('abandon');

@@ -64,7 +64,8 @@ function fairShares(demands: readonly number[], budget: number): number[] {
   return shares;
 }
 
-function split({ from, until }: OffsetRange, most: number): OffsetRange[] {
+/** Contiguous pieces of a range, at most so many, none of them too small for a file of its own. */
+export function split({ from, until }: OffsetRange, most: number): OffsetRange[] {
   const pieces = Math.max(1, Math.min(most, Math.floor((until - from) / MIN_TASK_OFFSETS)));
   const cut = (i: number) => from + Math.floor(((until - from) * i) / pieces);
   return Array.from({ length: pieces }, (_, i) => ({ from: cut(i), until: cut(i + 1) }));

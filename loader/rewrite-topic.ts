@@ -7,7 +7,7 @@ import { newAttempt } from './commit-chain.ts';
 import { attemptDirectory } from './paths.ts';
 import { recoverTopic } from './recover.ts';
 import type { Rewrite } from './rewrite.ts';
-import { publishRewrite, rootRewriteLog } from './rewrite-log.ts';
+import { publishRewrite, readRewriteLog, rootRewriteLog } from './rewrite-log.ts';
 import type { Store } from './store/store.ts';
 import type { TopicState } from './table-state.ts';
 
@@ -53,8 +53,13 @@ export async function rewriteTopic(
     let mayLand = false;
     try {
       const staging = directory.slice(topic.length + 1);
-      const planned = await plan({ ...state, log }, { seq, staging });
+      const planned = await plan({ ...state, log }, { seq, staging }).catch(async (error: unknown) => {
+        // Whoever takes the number sweeps this attempt's staging, under the feet of what fills it.
+        if ((await readRewriteLog(store, topic)).seq < seq) throw error;
+        return 'outbid' as const;
+      });
       if (planned === undefined) return undefined;
+      if (planned === 'outbid') continue;
       const record: Rewrite = {
         v: 1,
         topic,

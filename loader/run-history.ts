@@ -37,6 +37,8 @@ const outcome = z.strictObject({
   v: z.literal(1),
   run: z.string(),
   topic: z.string(),
+  /** What the run was; absent: a load. Offsets and rows of the partitions are then those that were read again or put back. */
+  kind: z.enum(['replay', 'undo']).optional(),
   startedAt: z.iso.datetime(),
   endedAt: z.iso.datetime(),
   partitions: z.array(

@@ -131,7 +131,6 @@ export class FileStager {
     }
   }
 
-  /** Uploads a finished file and reads back what the store holds: its length and, for Parquet, its closing magic. */
   async #upload(
     role: DataFile['role'],
     hour: HourIndex,
@@ -142,14 +141,7 @@ export class FileStager {
   ): Promise<void> {
     const { store, topic, directory } = this.#options;
     const staged = `${directory}/${name}`;
-    const path = `${topic}/${staged}`;
-    const arrived = await store.upload(local, path);
-    if (arrived !== bytes)
-      throw new StoreError('upload', path, `${arrived} bytes arrived of ${bytes}`, {
-        retriable: true,
-        hint: 'run the load again',
-      });
-    if (role !== 'quarantine') await this.#checkMagic(path, bytes);
+    await stageFile(store, local, `${topic}/${staged}`, { bytes, role });
     const { rows, minOffset, maxOffset, minTime, maxTime, digest } = facts;
     this.files.push({
       role,
@@ -164,19 +156,23 @@ export class FileStager {
       digest,
     });
   }
+}
 
-  async #checkMagic(path: string, bytes: number): Promise<void> {
-    const tail = await this.#options.store.readRange(
-      path,
-      bytes - PARQUET_MAGIC.length,
-      PARQUET_MAGIC.length,
-    );
-    if (bytes < MIN_PARQUET_BYTES || tail.toString('latin1') !== PARQUET_MAGIC)
-      throw new StoreError('upload', path, 'the file does not end as a Parquet file does', {
-        retriable: true,
-        hint: 'run the load again',
-      });
-  }
+/** Uploads a finished file to its place in staging and reads back what the store holds: its length and, for Parquet, its closing magic. */
+export async function stageFile(
+  store: Store,
+  local: string,
+  path: string,
+  { bytes, role }: Pick<DataFile, 'bytes' | 'role'>,
+): Promise<void> {
+  const arrived = await store.upload(local, path);
+  const fail = (what: string) =>
+    new StoreError('upload', path, what, { retriable: true, hint: 'run it again' });
+  if (arrived !== bytes) throw fail(`${arrived} bytes arrived of ${bytes}`);
+  if (role === 'quarantine') return;
+  const tail = await store.readRange(path, bytes - PARQUET_MAGIC.length, PARQUET_MAGIC.length);
+  if (bytes < MIN_PARQUET_BYTES || tail.toString('latin1') !== PARQUET_MAGIC)
+    throw fail('the file does not end as a Parquet file does');
 }
 
 /** The rows of an hour one after the other, across its blocks. */

@@ -35,6 +35,8 @@ export interface TaskInput {
   lateBeforeMs: number;
   /** Hour of refused records without a timestamp. */
   fallbackHour: HourIndex;
+  /** Of a replay: rows of hours before this one were deleted by retention and are only counted. */
+  expiredBefore?: HourIndex | undefined;
   /** Staging directory of the attempt, relative to the topic. */
   staging: string;
   client: Settings['client'];
@@ -56,7 +58,10 @@ export interface TaskDone {
   next: number;
   files: StagedFile[];
   read: number;
+  /** Records in no file: deletions passed over, and rows of expired hours. */
   filtered: number;
+  /** The latter alone. */
+  expired: number;
   last: LastBatch | null;
   leaderEpoch: number;
 }
@@ -152,8 +157,8 @@ async function runTask(input: TaskInput, { store, client, writer }: ThreadResour
     if (Atomics.load(stop, 0) === STOP.finish) break;
   }
   await stage();
-  const { read, filtered, last, leaderEpoch } = sorter;
-  return { ok: true, next, files: stager.files, read, filtered, last, leaderEpoch };
+  const { read, filtered, expired, last, leaderEpoch } = sorter;
+  return { ok: true, next, files: stager.files, read, filtered, expired, last, leaderEpoch };
 }
 
 function stagerOptions({ topic, partition, task, staging, spoolDirectory, schema, loader }: TaskInput) {

@@ -9,10 +9,10 @@ import { type EventSchema, findSchema } from '../schemas/event-schema.ts';
 import { type Accepted, acceptProblem, PartitionStopped } from './accept.ts';
 import type { Commit } from './commit.ts';
 import { type Chain, listPartitions, rootChain } from './commit-chain.ts';
-import { forgetHistory } from './forget.ts';
 import { HOUR_MS, type Hour } from './hour.ts';
-import { type Judgement, judgeHours } from './hour-judge.ts';
+import type { Judgement } from './hour-judge.ts';
 import { listMarkedHours } from './hour-marker.ts';
+import { judgeTopic } from './judge-topic.ts';
 import { loadPartition, type TopicRun } from './partition-load.ts';
 import { type PlannedPartition, planLoad } from './plan.ts';
 import { recoverChain, recoverRewrites } from './recover.ts';
@@ -20,13 +20,9 @@ import { readRewriteLog } from './rewrite-log.ts';
 import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
 import { type LogView, logProblem, viewLog } from './same-log.ts';
 import type { Store } from './store/store.ts';
-import { sweepMarkers, sweepStaging } from './sweep.ts';
-import { readTopicState } from './table-state.ts';
 import type { TaskPool } from './task-pool.ts';
 
 const US_PER_MS = 1_000;
-/** Clocks this close are taken as equal, whatever the grace: a file system's time is coarse. */
-const CLOCK_TOLERANCE_MS = 1_000;
 
 export interface TopicLoadOptions {
   settings: Pick<Settings, 'client' | 'loader' | 'webhdfs' | 'topics' | 'schemas'>;
@@ -105,7 +101,7 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     standings,
     planned,
   );
-  const judgement = await judge(options, metadata, markedHours, { skewMs, takenMs });
+  const judgement = await judgeTopic(options, topic, { markedHours, skewMs, takenMs });
   const outcome = outcomeOf(topic, standings, judgement);
   await writeOutcome(store, id, {
     v: 1,
@@ -255,7 +251,10 @@ async function plan(
 }
 
 /** What becomes of records without a value: in a compacted topic they are deletions and no events, elsewhere they are faults. */
-async function tombstoneRule({ client, settings }: TopicLoadOptions, topic: string): Promise<Tombstones> {
+export async function tombstoneRule(
+  { client, settings }: Pick<TopicLoadOptions, 'client' | 'settings'>,
+  topic: string,
+): Promise<Tombstones> {
   const policy = async () =>
     (await client.topicSetting(topic, 'cleanup.policy'))?.split(',').map((word) => word.trim());
   return (
@@ -315,48 +314,6 @@ async function loadPlanned(
       });
     }),
   );
-}
-
-/** Marks complete hours and sweeps dead staging, from the table as it is now. Trouble here is a warning: both are redone by every run. */
-async function judge(
-  options: TopicLoadOptions,
-  metadata: TopicMetadata,
-  markedHours: ReadonlySet<Hour>,
-  { skewMs, takenMs }: { skewMs: number; takenMs: number },
-): Promise<Judgement | undefined> {
-  const { store, client, settings, warn, run, now } = options;
-  const topic = metadata.name;
-  const { graceMs, emptyHoursPerRun } = settings.loader;
-  try {
-    const state = await readTopicState(store, topic);
-    await sweepStaging(store, state);
-    if (skewMs > Math.max(graceMs / 2, CLOCK_TOLERANCE_MS)) {
-      warn(
-        `${topic}: the clocks of this machine and of ${store.url} differ by ${Math.round(skewMs)} ms; no hour was marked complete, set one of them right`,
-      );
-      return undefined;
-    }
-    const fresh = await client.metadata([topic]);
-    const partitions = (fresh.topics[0] ?? metadata).partitions.map(({ partition }) => partition);
-    const judgement = await judgeHours({
-      store,
-      state,
-      partitions,
-      markedHours,
-      graceMs,
-      emptyHoursPerRun,
-      run,
-      now,
-    });
-    for (const problem of judgement.problems) warn(problem);
-    await sweepMarkers(store, topic, takenMs);
-    const sealer = { run, nowMs: now() };
-    await forgetHistory(store, topic, { limit: settings.loader.sealAfterRecords, sealer });
-    return judgement;
-  } catch (error) {
-    warn(`${topic}: hours were not judged: ${error instanceof Error ? error.message : String(error)}`);
-    return undefined;
-  }
 }
 
 function outcomeOf(

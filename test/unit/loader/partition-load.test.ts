@@ -38,6 +38,7 @@ async function loadWhile(seen: LogView, epochEnd = 100): Promise<number> {
     files: [],
     read: 100,
     filtered: 100,
+    expired: 0,
     last: null,
     leaderEpoch: 3,
   };

@@ -17,7 +17,7 @@ import { readTopicState } from '../loader/table-state.ts';
 import { TaskPool } from '../loader/task-pool.ts';
 import { tombstoneRule } from '../loader/topic-load.ts';
 import { findSchema } from '../schemas/event-schema.ts';
-import { attemptReplay } from './replay-attempt.ts';
+import { attemptReplay, type ReplayInputs } from './replay-attempt.ts';
 import { hoursOf, type ReplayRange, removalOf, rowsOfWhole } from './replay-plan.ts';
 import { checkLogStarts, checkSameLogs, type ReplaySelection, selectRanges } from './replay-range.ts';
 import { rowsOf, runOnTable } from './table-run.ts';
@@ -117,6 +117,18 @@ export async function previewReplay({
 
 /** Replays. Throws, with the reason and nothing changed, what has to be refused. */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
+  const { loader } = options.settings;
+  await using spool = await openSpoolDirectory(loader);
+  const workers = workersOf(loader);
+  await using pool = new TaskPool(workers);
+  return await replayWith({ pool, workers, spoolDirectory: spool.path }, options);
+}
+
+/** The same with workers that are there already. */
+export async function replayWith(
+  workshop: Pick<ReplayInputs, 'pool' | 'workers' | 'spoolDirectory'>,
+  options: ReplayOptions,
+): Promise<ReplayResult> {
   const { settings, store, client, topic, now } = options;
   const startedMs = now();
   const preview = await previewReplay(options);
@@ -125,12 +137,9 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   );
   const schema = await findSchema(topic, settings);
   const tombstones = await tombstoneRule(options, topic);
-  await using spool = await openSpoolDirectory(settings.loader);
-  const workers = workersOf(settings.loader);
-  await using pool = new TaskPool(workers);
   const offsets = ranges.reduce((sum, { from, until }) => sum + until - from, 0);
-  using _watch = watch(pool, options, () => offsets);
-  const inputs = { ...options, ranges, schema, tombstones, pool, workers, spoolDirectory: spool.path };
+  using _watch = watch(workshop.pool, options, () => offsets);
+  const inputs: ReplayInputs = { ...options, ...workshop, ranges, schema, tombstones };
   const { runId, record, marked } = await runOnTable(
     { ...options, kind: 'replay', ranges },
     async (run) =>

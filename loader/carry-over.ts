@@ -12,7 +12,7 @@ import type { Settings } from '../config/settings.ts';
 import type { DataFile, FilePart } from './commit.ts';
 import type { LiveFile } from './fold.ts';
 import { lineOrigin, linesOf } from './refused-lines.ts';
-import { DIGEST_MACROS, digestOfSum, RowDigest, sumOfDigests } from './row-digest.ts';
+import { RowDigest, sumOfDigests } from './row-digest.ts';
 import { stageFile } from './stage-files.ts';
 import type { Store } from './store/store.ts';
 
@@ -78,7 +78,6 @@ export class CarryOver implements AsyncDisposable {
     });
     const connection = await instance.connect();
     await connection.run("SET TimeZone = 'UTC'");
-    for (const macro of DIGEST_MACROS) await connection.run(macro);
     return new CarryOver(options, instance, connection);
   }
 
@@ -116,20 +115,25 @@ export class CarryOver implements AsyncDisposable {
     const { eventTime } = this.#options;
     // Of a schema that calls its event time otherwise than the file does, nothing better is known.
     const time = columns.find((column) => column['column_name'] === eventTime) ? eventTime! : '_timestamp';
-    const groups = await this.#rows(`SELECT _partition AS partition, ${conditionOf(cuts)} AS inside,
-        count(*) AS n, min(_offset) AS lo, max(_offset) AS hi, min(epoch_us(${name(time)})) AS early,
-        max(epoch_us(${name(time)})) AS late, sum(row_digest(_partition, _offset)) AS digest
-      FROM ${parquet(path)} GROUP BY partition, inside ORDER BY partition, inside`);
-    return groups.map((group) => ({
-      partition: Number(group['partition']),
-      isInside: group['inside'] === true,
-      rows: Number(group['n']),
-      minOffset: Number(group['lo']),
-      maxOffset: Number(group['hi']),
-      minTime: Number(group['early'] ?? 0),
-      maxTime: Number(group['late'] ?? 0),
-      digest: digestOfSum(group['digest'] as bigint),
-    }));
+    // As doubles: offsets and microseconds are exact in them, and big integers would cost ten times as much.
+    const result = await this.#connection.stream(
+      `SELECT _partition, _offset::DOUBLE, epoch_us(${name(time)})::DOUBLE FROM ${parquet(path)}`,
+    );
+    const groups = new Groups(cuts);
+    for (
+      let chunk = await result.fetchChunk();
+      chunk !== null && chunk.rowCount > 0;
+      chunk = await result.fetchChunk()
+    ) {
+      const [partitions, offsets, times] = [0, 1, 2].map((i) => chunk!.getColumnVector(i));
+      for (let row = 0; row < chunk.rowCount; row++)
+        groups.add(
+          partitions!.getItem(row) as number,
+          offsets!.getItem(row) as number,
+          (times!.getItem(row) as number | null) ?? 0,
+        );
+    }
+    return groups.found();
   }
 
   /** Copies the rows outside the cuts, in their order, with columns, footer and form as loads write them. */
@@ -166,30 +170,27 @@ const parquet = (path: string) => `read_parquet(${text(path)}, hive_partitioning
 const conditionOf = (cuts: readonly Cut[]) =>
   `(${['false', ...cuts.map(({ partition, from, until }) => `(_partition = ${partition} AND _offset >= ${from} AND _offset < ${until})`)].join(' OR ')})`;
 
-const isInside = (cuts: readonly Cut[], partition: number, offset: number) =>
-  cuts.some((cut) => cut.partition === partition && offset >= cut.from && offset < cut.until);
+/** Gathers what rows are, by partition and side of the cuts. */
+class Groups {
+  readonly #cuts: readonly Cut[];
+  readonly #groups: { group: Group; digest: RowDigest }[] = [];
 
-/** What a quarantine file holds; the lines outside the cuts go to `outside`, if it is given. */
-async function groupLines(path: string, cuts: readonly Cut[], outside?: string): Promise<Group[]> {
-  const groups = new Map<string, { group: Group; digest: RowDigest }>();
-  await using file = outside === undefined ? undefined : await open(outside, 'wx', 0o600);
-  for await (const line of linesOf(path)) {
-    const { partition, offset, timeUs } = lineOrigin(line);
-    const inside = isInside(cuts, partition, offset);
-    const key = `${partition} ${inside}`;
-    let found = groups.get(key);
+  constructor(cuts: readonly Cut[]) {
+    this.#cuts = cuts;
+  }
+
+  /** Takes one row; returns whether it lies inside the cuts. */
+  add(partition: number, offset: number, timeUs: number): boolean {
+    const isInside = this.#cuts.some(
+      (cut) => cut.partition === partition && offset >= cut.from && offset < cut.until,
+    );
+    let found = this.#groups.find(
+      ({ group }) => group.partition === partition && group.isInside === isInside,
+    );
     if (found === undefined) {
-      const group: Group = {
-        partition,
-        isInside: inside,
-        rows: 0,
-        minOffset: offset,
-        maxOffset: offset,
-        minTime: timeUs,
-        maxTime: timeUs,
-        digest: '',
-      };
-      groups.set(key, (found = { group, digest: new RowDigest(partition) }));
+      const [minOffset, maxOffset, minTime, maxTime] = [offset, offset, timeUs, timeUs];
+      const group = { partition, isInside, rows: 0, minOffset, maxOffset, minTime, maxTime, digest: '' };
+      this.#groups.push((found = { group, digest: new RowDigest(partition) }));
     }
     found.digest.add(offset);
     const { group } = found;
@@ -198,9 +199,23 @@ async function groupLines(path: string, cuts: readonly Cut[], outside?: string):
     group.maxOffset = Math.max(group.maxOffset, offset);
     group.minTime = Math.min(group.minTime, timeUs);
     group.maxTime = Math.max(group.maxTime, timeUs);
-    if (!inside) await file?.writeFile(line);
+    return isInside;
   }
-  return [...groups.values()].map(({ group, digest }) => ({ ...group, digest: digest.toString() }));
+
+  found(): Group[] {
+    return this.#groups.map(({ group, digest }) => ({ ...group, digest: digest.toString() }));
+  }
+}
+
+/** What a quarantine file holds; the lines outside the cuts go to `outside`, if it is given. */
+async function groupLines(path: string, cuts: readonly Cut[], outside?: string): Promise<Group[]> {
+  const groups = new Groups(cuts);
+  await using file = outside === undefined ? undefined : await open(outside, 'wx', 0o600);
+  for await (const line of linesOf(path)) {
+    const { partition, offset, timeUs } = lineOrigin(line);
+    if (!groups.add(partition, offset, timeUs)) await file?.writeFile(line);
+  }
+  return groups.found();
 }
 
 type Total = Pick<DataFile, 'rows' | 'minOffset' | 'maxOffset' | 'minTime' | 'maxTime' | 'digest'>;

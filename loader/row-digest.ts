@@ -42,25 +42,9 @@ export class RowDigest {
   }
 }
 
-/** The same hash of one row in DuckDB, for files that exist already: `row_digest(partition, offset)`, to be summed modulo 2^64. */
-export const DIGEST_MACROS: readonly string[] = [
-  'CREATE OR REPLACE TEMP MACRO digest_mix3(h) AS xor(h, h >> 16)',
-  'CREATE OR REPLACE TEMP MACRO digest_mix2(h) AS digest_mix3((xor(h, h >> 13) * 3266489909) % 4294967296)',
-  'CREATE OR REPLACE TEMP MACRO digest_mix(h) AS digest_mix2((xor(h, h >> 16) * 2246822507) % 4294967296)',
-  `CREATE OR REPLACE TEMP MACRO digest_half(p, o, seed) AS
-    digest_mix(xor(o % 4294967296, digest_mix(xor(o // 4294967296, digest_mix(xor(p, seed))))))`,
-  `CREATE OR REPLACE TEMP MACRO row_digest(p, o) AS
-    digest_half(p::UBIGINT, o::UBIGINT, ${HIGH_SEED}::UBIGINT)::HUGEINT * ${TWO_32} + digest_half(p::UBIGINT, o::UBIGINT, ${LOW_SEED}::UBIGINT)`,
-];
-
-/** A digest of the sum of row digests or of digests, which may exceed 64 bits. */
-export function digestOfSum(sum: bigint): string {
-  return BigInt.asUintN(64, sum).toString(16).padStart(16, '0');
-}
-
 /** The digest of files whose rows are disjoint, from theirs. */
 export function sumOfDigests(digests: Iterable<string>): string {
   let sum = 0n;
   for (const digest of digests) sum += BigInt(`0x${digest}`);
-  return digestOfSum(sum);
+  return BigInt.asUintN(64, sum).toString(16).padStart(16, '0');
 }

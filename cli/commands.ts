@@ -43,6 +43,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'undo', summary: 'takes a replay or a compaction back', load: () => import('./undo.ts') },
   {
+    name: 'audit',
+    summary: 'counts per hour: broker against loader against files',
+    load: () => import('./audit.ts'),
+  },
+  {
     name: 'aggregate',
     summary: 'aggregates of complete hours, by the SQL in jobs/queries',
     load: () => import('./aggregate.ts'),

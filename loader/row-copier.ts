@@ -4,7 +4,7 @@
  */
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { FilePart } from './commit.ts';
-import { DIGEST_MACROS, digestOfSum } from './row-digest.ts';
+import { RowDigest, sumOfDigests } from './row-digest.ts';
 
 const MiB = 1024 * 1024;
 
@@ -64,7 +64,6 @@ export class RowCopier implements AsyncDisposable {
     const connection = await instance.connect();
     await connection.run("SET TimeZone = 'UTC'");
     await connection.run('SET enable_external_file_cache = false');
-    for (const macro of DIGEST_MACROS) await connection.run(macro);
     return new RowCopier(instance, connection);
   }
 
@@ -98,9 +97,17 @@ export class RowCopier implements AsyncDisposable {
 
   /** Counts a file's rows from the file itself; memory does not grow with it. */
   async count(path: string, timeColumn: string): Promise<CountedRows> {
+    const digests = new Map<number, RowDigest>();
+    const result = await this.#connection.stream(`SELECT _partition, _offset FROM ${fileList([path])}`);
+    for (let chunk = await result.fetchChunk(); chunk?.rowCount; chunk = await result.fetchChunk())
+      for (const [partition, offset] of chunk.getRows() as [number, bigint][]) {
+        let digest = digests.get(partition);
+        if (digest === undefined) digests.set(partition, (digest = new RowDigest(partition)));
+        digest.add(Number(offset));
+      }
     const time = `epoch_us(${sqlName(timeColumn)})`;
     const parts = await this.#rows(
-      `SELECT _partition, count(*), min(_offset), max(_offset), min(${time}), max(${time}), sum(row_digest(_partition, _offset))
+      `SELECT _partition, count(*), min(_offset), max(_offset), min(${time}), max(${time})
          FROM ${fileList([path])} GROUP BY _partition ORDER BY _partition`,
     );
     return {
@@ -113,7 +120,7 @@ export class RowCopier implements AsyncDisposable {
       })),
       minTime: Math.min(...parts.map((row) => Number(row[4]))),
       maxTime: Math.max(...parts.map((row) => Number(row[5]))),
-      digest: digestOfSum(parts.reduce((total, row) => total + (row[6] as bigint), 0n)),
+      digest: sumOfDigests([...digests.values()].map(String)),
     };
   }
 

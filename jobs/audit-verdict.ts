@@ -1,0 +1,45 @@
+/**
+ * The verdict on one hour, from three counts that were made independently. Pure.
+ */
+import type { Hour } from '../loader/hour.ts';
+
+/**
+ * `OK`: all agree, and the hour is complete. `SHORT`: rows are missing. `OVER`: there are more than there should be.
+ * `PENDING`: nothing is wrong, but the hour is not complete, or the log has records for it that are not loaded yet.
+ */
+export type AuditVerdict = 'OK' | 'SHORT' | 'OVER' | 'PENDING';
+
+/** What was counted for an hour: accepted and refused records alike. */
+export interface HourCounts {
+  /** In the log, among the offsets that were loaded; null where the log no longer has them all. */
+  broker: number | null;
+  /** In the log above them. */
+  ahead: number;
+  /** As the records of chains and rewrites say. */
+  loader: number;
+  /** In the files themselves. */
+  files: number;
+  /** Whether the files hold the very offsets that the records say, by their digests. */
+  isSame: boolean;
+  /** Whether the hour bears a marker. */
+  complete: boolean;
+}
+
+/** One hour of an audit. */
+export interface AuditedHour extends Omit<HourCounts, 'ahead' | 'isSame'> {
+  hour: Hour;
+  late: number;
+  quarantined: number;
+  verdict: AuditVerdict;
+  /** What is wrong, one line each. */
+  problems: string[];
+}
+
+/** Missing rows weigh more than surplus ones: if both are true, the hour is short. */
+export function verdictOf({ broker, ahead, loader, files, isSame, complete }: HourCounts): AuditVerdict {
+  const truth = broker ?? loader;
+  if (files < truth || loader < truth) return 'SHORT';
+  if (files > truth || loader > truth) return 'OVER';
+  if (!isSame) return 'SHORT';
+  return complete && ahead === 0 ? 'OK' : 'PENDING';
+}

@@ -4,6 +4,7 @@
  * URL already carries what it needs. Nothing here is ever logged.
  */
 import { readFile, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import type { Settings } from '../../config/settings.ts';
 import { StoreError } from './store.ts';
 import { type Query, USER_NAME, type WebHdfsAddress } from './webhdfs-address.ts';
@@ -23,8 +24,8 @@ interface KerberosPackage {
   ): Promise<{ step(challenge: string): Promise<string> }>;
 }
 
-/** Imported by a name that no bundler or checker looks up: the package is the user's to install. */
-const KERBEROS_PACKAGE: string = 'kerberos';
+/** The package is the user's to install: beside millrace, or in a directory of NODE_PATH, which `import` does not look into. */
+const KERBEROS_PACKAGE = 'kerberos';
 
 /** A secret in a file, read again when the file changes: whoever renews a token writes it anew. */
 class SecretFile {
@@ -152,7 +153,7 @@ export class Credentials {
 
 /** A fresh SPNEGO token for a server; each serves for one request. */
 async function negotiate(origin: string): Promise<string> {
-  const kerberos = await importKerberos(origin);
+  const kerberos = importKerberos(origin);
   const service = `HTTP@${new URL(origin).hostname}`;
   try {
     const client = await kerberos.initializeClient(service, { mechOID: kerberos.GSS_MECH_OID_SPNEGO });
@@ -165,17 +166,16 @@ async function negotiate(origin: string): Promise<string> {
   }
 }
 
-async function importKerberos(origin: string): Promise<KerberosPackage> {
+function importKerberos(origin: string): KerberosPackage {
   try {
-    const found = (await import(KERBEROS_PACKAGE)) as KerberosPackage & { default?: KerberosPackage };
-    return found.default ?? found;
+    return createRequire(import.meta.url)(KERBEROS_PACKAGE) as KerberosPackage;
   } catch (cause) {
     throw new StoreError(
       'open',
       origin,
       'webhdfs.auth=kerberos needs the package kerberos, which is not there',
       {
-        hint: 'run "npm install kerberos" beside millrace (it is built on the spot: libkrb5-dev, a compiler), or use a delegation token',
+        hint: `run "npm install --no-save ${KERBEROS_PACKAGE}@7.0.0" beside millrace (it is built on the spot: libkrb5-dev, a compiler), or use a delegation token`,
         cause,
       },
     );

@@ -140,8 +140,13 @@ export class Hadoop {
 }
 
 /** One bean of a daemon's `/jmx` page. */
-export async function readBean(httpPort: number, name: string): Promise<Record<string, unknown>> {
+export async function readBean(
+  httpPort: number,
+  name: string,
+  security?: HadoopSecurity,
+): Promise<Record<string, unknown>> {
   const response = await fetch(`http://127.0.0.1:${httpPort}/jmx?qry=${encodeURIComponent(name)}`, {
+    headers: (await security?.headers()) ?? {},
     signal: AbortSignal.timeout(5000),
   });
   const { beans } = (await response.json()) as { beans: Record<string, unknown>[] };

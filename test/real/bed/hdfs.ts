@@ -77,7 +77,7 @@ export class Hdfs implements AsyncDisposable {
 
   /** The number of DataNodes that the NameNode sends clients to. One killed counts for 14 to 20 s more. */
   async liveDataNodes(): Promise<number> {
-    return (await fileSystemState(this.nameNode.httpPort)).live;
+    return (await fileSystemState(this.nameNode.httpPort, this.hadoop.security)).live;
   }
 
   /** Waits until the NameNode sends clients to exactly so many. */

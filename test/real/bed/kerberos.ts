@@ -120,7 +120,14 @@ async function securityOf(bed: Bed, kdc: Kdc, httpsPort: number): Promise<Hadoop
     [`dfs.${role}.keytab.file`, kdc.keytab(HDFS_SERVICE)],
   ]);
   return {
-    core: { 'hadoop.security.authentication': 'kerberos', 'hadoop.security.authorization': true },
+    core: {
+      'hadoop.security.authentication': 'kerberos',
+      'hadoop.security.authorization': true,
+      // Since 3.3 this alone guards WebHDFS, with all other pages; without it any user.name is believed still.
+      'hadoop.http.authentication.type': 'kerberos',
+      'hadoop.http.authentication.kerberos.principal': `${HTTP_SERVICE}@${REALM}`,
+      'hadoop.http.authentication.kerberos.keytab': kdc.keytab(HTTP_SERVICE),
+    },
     hdfs: {
       ...(Object.fromEntries(services) as Record<string, string>),
       'dfs.web.authentication.kerberos.principal': `${HTTP_SERVICE}@${REALM}`,

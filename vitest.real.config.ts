@@ -1,4 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { KERBEROS_NODE_PATH } from './test/real/bed/node-package.ts';
+
+// Read by Node at its start, so it has to be there before the processes of the tests are.
+process.env['NODE_PATH'] = KERBEROS_NODE_PATH;
 
 /** The real suite: HDFS, Kafka and Spark as processes, one test file at a time. `npm test` leaves it out. */
 export default defineConfig({

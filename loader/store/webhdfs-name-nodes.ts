@@ -150,7 +150,7 @@ export class NameNodes {
       credentials.remember(origin, answer.headers['set-cookie']);
       if (!tellsOfError(answer)) return answer;
       const failure = failureOfAnswer(answer, origin, false);
-      if (failure.kind !== 'token' || !isFirst || !credentials.forget(origin)) throw failure;
+      if (failure.kind !== 'token' || !isFirst || !credentials.forget(origin, headers)) throw failure;
     }
   }
 }

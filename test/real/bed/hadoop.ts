@@ -94,7 +94,10 @@ export class Hadoop {
       'hadoop.user.group.static.mapping.overrides': `${SUPERUSER}=supergroup;${LOADER}=${LOADER};alice=alice;dr.who=`,
       'ipc.client.connect.max.retries': 3,
     };
-    await writeFile(join(directory, 'core-site.xml'), siteXml({ ...shared, ...this.security?.core, ...core }));
+    await writeFile(
+      join(directory, 'core-site.xml'),
+      siteXml({ ...shared, ...this.security?.core, ...core }),
+    );
     await writeFile(join(directory, 'hdfs-site.xml'), siteXml({ ...this.security?.hdfs, ...hdfs }));
     for (const [file, text] of Object.entries(this.security?.files ?? {}))
       await writeFile(join(directory, file), text);

@@ -126,6 +126,14 @@ export class Kdc extends Daemon {
     return { KRB5_CONFIG: this.conf, KRB5CCNAME: `FILE:${cache}` };
   }
 
+  /** Whether the tickets of a file are still good. */
+  async isFresh(cache: string): Promise<boolean> {
+    return await this.#run('klist', ['-s', `FILE:${cache}`]).then(
+      () => true,
+      () => false,
+    );
+  }
+
   /** `kinit -kt`: a ticket of a principal into a file, whose path it answers. `life` as kinit takes it, such as `5s`. */
   async kinit(principal: string, { cache = `${principal}.tickets`, life = '8h' } = {}): Promise<string> {
     const path = this.#bed.join('kdc', cache.replaceAll('/', '-'));

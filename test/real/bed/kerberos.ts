@@ -50,11 +50,6 @@ export class SecureHdfs implements AsyncDisposable {
     return { ...this.kdc.env(cache), NODE_PATH: KERBEROS_NODE_PATH };
   }
 
-  /** Does something in this process with the tickets of a file. */
-  async with<T>(cache: string, act: () => Promise<T>): Promise<T> {
-    return await withEnvironment(this.kdc.env(cache), act);
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.hdfs[Symbol.asyncDispose]();
   }
@@ -92,7 +87,14 @@ async function negotiate(kdc: Kdc, cache: string): Promise<Record<string, string
 
 /** A key store with one key, and its certificate as PEM. Answers the path of the certificate. */
 async function makeCertificate(bed: Bed): Promise<string> {
-  const store = ['-keystore', bed.join('kdc', 'tls.p12'), '-storetype', 'PKCS12', '-storepass', STORE_PASSWORD];
+  const store = [
+    '-keystore',
+    bed.join('kdc', 'tls.p12'),
+    '-storetype',
+    'PKCS12',
+    '-storepass',
+    STORE_PASSWORD,
+  ];
   const keytool = (...args: string[]) =>
     runCommand('keytool', [...args, '-alias', 'bed', ...store], { limitMs: KEYTOOL_LIMIT_MS });
   const names = ['-dname', `CN=${REALM_HOST}`, '-ext', `san=dns:${REALM_HOST},ip:${LOOPBACK}`];

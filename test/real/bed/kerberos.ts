@@ -12,7 +12,7 @@ import { runCommand } from './command.ts';
 import { type HadoopSecurity, LOADER, SUPERUSER, siteXml } from './hadoop.ts';
 import { type Hdfs, type HdfsOptions, startHdfs } from './hdfs.ts';
 import { Kdc, REALM, REALM_HOST } from './kdc.ts';
-import { fetchKerberosPackage, KERBEROS_NODE_PATH } from './node-package.ts';
+import { fetchKerberosPackage, KERBEROS, KERBEROS_NODE_PATH } from './node-package.ts';
 import { freePort, LOOPBACK } from './ports.ts';
 
 const HDFS_SERVICE = `${SUPERUSER}/${REALM_HOST}`;
@@ -71,7 +71,7 @@ async function withEnvironment<T>(env: Record<string, string>, act: () => Promis
 /** A header that proves to the web server of the realm's host who holds the tickets of a file. */
 async function negotiate(kdc: Kdc, cache: string): Promise<Record<string, string>> {
   const require = createRequire(join(KERBEROS_NODE_PATH, 'package.json'));
-  const kerberos = require('kerberos') as {
+  const kerberos = require(KERBEROS.name) as {
     GSS_MECH_OID_SPNEGO: number;
     initializeClient(
       service: string,

@@ -10,7 +10,7 @@ import { runCommand } from './command.ts';
 const INSTALL_LIMIT_MS = 10 * 60_000;
 
 /** Builds itself where nothing built for the machine is to be had: a compiler, Python and `libkrb5-dev` (Debian). */
-const KERBEROS = { name: 'kerberos', version: '7.0.0' };
+export const KERBEROS = { name: 'kerberos', version: '7.0.0' };
 
 /** For `NODE_PATH`; it need not be there yet when a process starts. */
 export const KERBEROS_NODE_PATH = join(

@@ -19,6 +19,7 @@ import { REALM_HOST } from './bed/kdc.ts';
 import { type SecureHdfs, STRANGER, startSecureHdfs } from './bed/kerberos.ts';
 import { waitFor } from './bed/wait.ts';
 
+const TOPICS = ['plain', 'encrypted'] as const;
 const TOKEN_INTERVAL_MS = 10_000;
 
 let secure: SecureHdfs;
@@ -38,6 +39,7 @@ beforeAll(async () => {
   // For the stores of this process; libkrb5 looks there.
   Object.assign(process.env, secure.kdc.env(tickets));
   broker = await startBroker(dir.join('broker'));
+  for (const topic of TOPICS) await createTopic(addressOf(broker), topic, 2);
 });
 afterAll(async () => {
   await broker.stop();
@@ -57,10 +59,9 @@ test('a topic is loaded by a ticket into HDFS, over HTTP and HTTPS, once', async
   const lines = ['loader:', '  workers: 2', 'webhdfs:', '  auth: kerberos', `  caFile: ${secure.caFile}`];
   await writeFile(config, `${lines.join('\n')}\n`);
   for (const [topic, url] of [
-    ['plain', secure.url],
-    ['encrypted', secure.tlsUrl],
+    [TOPICS[0], secure.url],
+    [TOPICS[1], secure.tlsUrl],
   ] as const) {
-    await createTopic(addressOf(broker), topic, 2);
     await sendRecords(addressOf(broker), topic, webRequests(0, 500, { partitions: 2, hours: 2 }));
     const load = ['load', '--config', config, '--topic', topic, '--warehouse', url, '--json'];
     const set = ['--set', `topics.${topic}.schema=web_request`];

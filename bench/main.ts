@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- produce|fetch|load`: each benchmark prints its figures beside a floor, or a peer, measured in the
- * same run on the same machine; only such ratios carry over to another. The programs that are measured run in processes
- * of their own, which are this file again with `child:NAME`.
+ * `npm run bench -- produce|fetch|load`, `npm run bench -- peers`: each benchmark prints its figures beside a floor, or a
+ * peer, measured in the same run on the same machine; only such ratios carry over to another. The programs that are
+ * measured run in processes of their own, which are this file again with `child:NAME`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ const CHILDREN: Record<string, (args: string[]) => Promise<void>> = {
   'fetch-all': async (args) => (await import('./fetch.ts')).fetchAll(args),
 };
 
-async function bench(names: readonly string[]): Promise<void> {
+function printVersions(): void {
   const { '@duckdb/node-api': duckdb, 'parquetjs-lite': parquetjs } = {
     ...packageJson.dependencies,
     ...packageJson.devDependencies,
@@ -38,6 +38,10 @@ async function bench(names: readonly string[]): Promise<void> {
   process.stdout.write(
     `millrace ${packageJson.version}, Node ${process.version}, DuckDB ${duckdb}, parquetjs-lite ${parquetjs}; ${machine}\n`,
   );
+}
+
+async function bench(names: readonly string[]): Promise<void> {
+  printVersions();
   for (const name of names) {
     const directory = await mkdtemp(join(tmpdir(), `millrace-bench-${name}-`));
     try {
@@ -55,8 +59,12 @@ const unknown = names.find((name) => !Object.hasOwn(BENCHES, name));
 if (child) {
   tellUsageAtExit();
   await child(rest);
+} else if (first === 'peers') {
+  printVersions();
+  await (await import('./peers/peers.ts')).benchPeers(rest);
 } else if (unknown !== undefined) {
-  process.stderr.write(`there is no benchmark "${unknown}"; known are ${Object.keys(BENCHES).join(', ')}\n`);
+  const known = [...Object.keys(BENCHES), 'peers alone'].join(', ');
+  process.stderr.write(`there is no benchmark "${unknown}"; known are ${known}\n`);
   process.exitCode = 2;
 } else {
   await bench(names);

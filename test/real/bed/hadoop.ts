@@ -111,6 +111,7 @@ export class Hadoop {
       main,
       args,
       heapMb,
+      jvm: this.bed.jvm,
       properties: {
         'millrace.bed': `${this.bed.path}/`,
         'hadoop.home.dir': this.bed.path,

@@ -34,7 +34,6 @@ export const RAW_COLUMNS = {
   _extra: 'string',
   _value: 'bytes',
 } as const;
-export type EdgeKind = (typeof EDGE_COLUMNS)[keyof typeof EDGE_COLUMNS];
 
 const SENT_MS = Date.UTC(2026, 2, 1, 5, 0, 0, 123);
 /** Text with what texts trip over; no line separator, which would break the lines that Spark answers in. */

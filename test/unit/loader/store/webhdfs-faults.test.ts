@@ -204,12 +204,12 @@ describe('a publishing rename', () => {
       expect((await b.store.read(OWN))?.toString()).toBe('ours');
     });
 
-  it('costs two calls to the NameNode', async () => {
+  it('costs one call to the NameNode', async () => {
     await using b = await bench();
     await ready(b);
     b.fake.seen.length = 0;
     await b.store.publish(OWN, 'names/one');
-    expect(b.fake.seen.map(({ op }) => op)).toEqual(['RENAME', 'GETFILESTATUS']);
+    expect(b.fake.seen.map(({ op }) => op)).toEqual(['RENAME']);
   });
 });
 

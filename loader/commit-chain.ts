@@ -77,12 +77,13 @@ export async function readChain(
     if (body === undefined) continue;
     const root = rootOf(topic, partition, generation, body);
     if (cache === undefined) return await walk(store, root);
-    const kept = await cache.read(topic, partition, generation);
+    let kept = await cache.read(topic, partition, generation);
     const read = new Map<number, Buffer>();
     const chain = await walk(store, { ...root, commits: [] }, kept, read).catch(async (error: unknown) => {
       if (kept.size === 0 || !(error instanceof BrokenRecord)) throw error;
       read.clear();
-      return await walk(store, root, new Map(), read); // what was kept may be of another chain
+      kept = new Map(); // it may be of another chain
+      return await walk(store, root, kept, read);
     });
     if ([...read.keys()].some((start) => !kept.has(start)))
       await cache.write(topic, partition, generation, read);

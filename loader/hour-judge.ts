@@ -118,9 +118,7 @@ export async function judgeHours(options: JudgeOptions): Promise<Judgement> {
 
 /** Whether no judge died, or is at work, between a marker and its copy: it would have left its staging behind. */
 async function areMarksWhole({ store, state, run }: JudgeOptions, runs: RunPaths): Promise<boolean> {
-  return (
-    hasLastRunEnded(runs, run) && (await store.list(markersStagingDirectory(state.topic))).length === 0
-  );
+  return hasLastRunEnded(runs, run) && (await store.list(markersStagingDirectory(state.topic))).length === 0;
 }
 
 const headsOf = ({ chains }: TopicState): Record<string, number> =>

@@ -7,13 +7,7 @@ import { z } from 'zod';
 import { BrokenRecord } from './commit.ts';
 import { newAttempt } from './commit-chain.ts';
 import type { Hour } from './hour.ts';
-import {
-  hourMarkersDirectory,
-  hoursDirectory,
-  parseVersionName,
-  successPath,
-  versionName,
-} from './paths.ts';
+import { hourMarkersDirectory, hoursDirectory, parseVersionName, successPath, versionName } from './paths.ts';
 import type { Store } from './store/store.ts';
 
 /** How often one judge copies a marker because another has published the next meanwhile. */

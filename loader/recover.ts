@@ -58,9 +58,7 @@ export async function recoverTopic(
   const forAll = (act: (one: Recovering) => Promise<void>) =>
     Promise.all(partitions.map((one) => one.step(() => act(one))));
   await forAll(async (one) => {
-    const chain = known.has(one.partition)
-      ? await readChain(store, topic, one.partition, cache)
-      : undefined;
+    const chain = known.has(one.partition) ? await readChain(store, topic, one.partition, cache) : undefined;
     if (chain !== undefined) one.chain = chain;
   });
   // Both listed after the chains: a rewrite may have retired what would be rolled forward, and what is not staged any

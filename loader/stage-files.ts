@@ -41,7 +41,7 @@ const PARQUET_MAGIC = 'PAR1';
 /** Smallest Parquet file there can be. */
 const MIN_PARQUET_BYTES = 12;
 /** Files of one task on their way at once: enough to hide the round trips of small ones, few enough for a DataNode. */
-const UPLOADS_AT_ONCE = 4;
+export const UPLOADS_AT_ONCE = 4;
 /** What they may take of the local disk together, beside the spool and the file that is being written. */
 const UPLOADING_BYTES = 256 * 1024 * 1024;
 

@@ -42,9 +42,7 @@ export async function readTopicState(
   const readers = Array.from({ length: CHAINS_AT_ONCE }, async () => {
     for (const partition of queue) {
       const before = read.get(partition);
-      const chain = before
-        ? await continueChain(store, before)
-        : await readChain(store, topic, partition);
+      const chain = before ? await continueChain(store, before) : await readChain(store, topic, partition);
       if (chain !== undefined) chains.set(partition, chain);
     }
   });

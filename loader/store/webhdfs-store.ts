@@ -325,7 +325,11 @@ export class WebHdfsStore implements Store {
     return this.#try('fetchLocal', path, async (absolute) => {
       const local = join(localDirectory, `${randomUUID()}-${path.slice(path.lastIndexOf('/') + 1)}`);
       try {
-        await this.#transfers.get(absolute, { offset: 0, limitBytes: 0, into: () => createWriteStream(local) });
+        await this.#transfers.get(absolute, {
+          offset: 0,
+          limitBytes: 0,
+          into: () => createWriteStream(local),
+        });
         return local;
       } catch (error) {
         await rm(local, { force: true });

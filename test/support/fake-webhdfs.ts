@@ -12,7 +12,7 @@ import { FakeHdfsNamespace, RemoteError } from './fake-hdfs-namespace.ts';
 
 /** Passes through a query as it stands and is changed by whoever parses and prints URLs again. */
 const ODD = "odd='%7e%2d";
-const PAGE = 3;
+const PAGE_ENTRIES = 3;
 
 /** A request as a server saw it. `server`: `nn0`, `dn1`, `httpfs`. */
 export interface Seen {
@@ -43,6 +43,8 @@ export interface FakeOptions {
   ignoresNoRedirect?: boolean;
   /** Servers before 3.0 know no LISTSTATUS_BATCH. */
   hasBatches?: boolean;
+  /** Entries of one LISTSTATUS_BATCH: few, so that small directories have several pages. The real one gives 1000. */
+  pageEntries?: number;
   /** HttpFS tells the ids of files since 3.4 (seen), not before. */
   hasFileIds?: boolean;
   /** Files of a key and its certificate: every server speaks TLS. */
@@ -59,6 +61,8 @@ export class FakeWebHdfs implements AsyncDisposable {
   readonly states: State[];
   /** Asked for each request; the trouble it is to meet, if any. */
   trouble: (seen: Seen) => Trouble | undefined = () => undefined;
+  /** Awaited before each request is looked at, for those that are to take their time. */
+  hold: (seen: Seen) => Promise<void> | undefined = () => undefined;
   /** A delegation token: when set, nothing else is taken for a proof. */
   token: string | undefined;
   /** How often a DataNode is named even to a client that asks to leave it out. */
@@ -111,6 +115,11 @@ export class FakeWebHdfs implements AsyncDisposable {
     return `${this.#options.tls ? 's' : ''}webhdfs://${user}${user && '@'}${names.map((name) => this.address(name)).join(',')}${path}`;
   }
 
+  /** Every operation asked of NameNodes, in order. */
+  get nameNodeOps(): string[] {
+    return this.seen.filter(({ server }) => server.startsWith('nn')).map(({ op }) => op);
+  }
+
   /** How often an operation was asked of NameNodes. */
   count(op: string): number {
     return this.seen.filter((each) => each.op === op && !each.server.startsWith('dn')).length;
@@ -140,6 +149,7 @@ export class FakeWebHdfs implements AsyncDisposable {
     const isData = server.startsWith('dn') || query.get('data') === 'true';
     if (server.startsWith('dn') && request.method === 'PUT') response.writeContinue();
     const trouble = this.trouble(seen);
+    await this.hold(seen);
     if (trouble?.do === 'hang') return;
     if (trouble?.do === 'drop') throw new Error('dropped');
     if (trouble?.do === 'refuseEarly') {
@@ -246,7 +256,7 @@ export class FakeWebHdfs implements AsyncDisposable {
     const left = this.namespace
       .list(path, server !== 'httpfs')
       .filter((each) => String(each['pathSuffix']) > after || each['pathSuffix'] === '');
-    const FileStatus = left.slice(0, PAGE);
+    const FileStatus = left.slice(0, this.#options.pageEntries ?? PAGE_ENTRIES);
     const partialListing = { FileStatuses: { FileStatus } };
     return ok({ DirectoryListing: { partialListing, remainingEntries: left.length - FileStatus.length } });
   }

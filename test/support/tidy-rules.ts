@@ -36,7 +36,17 @@ const LOADED = ['broker/client', ...CORE, 'schemas'];
  */
 export const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['broker', 'loader', 'jobs', 'schemas', 'config', 'dashboard', 'package.json'],
-  bench: ['broker', 'loader', 'jobs', 'schemas', 'config', 'cli', 'test/support', 'package.json'],
+  bench: [
+    'broker',
+    'loader',
+    'jobs',
+    'schemas',
+    'config',
+    'cli',
+    'test/support',
+    'test/real/bed',
+    'package.json',
+  ],
   test: ['broker', 'loader', 'jobs', 'schemas', 'config', 'cli', 'bench', 'package.json'],
   dashboard: ['jobs', 'loader', ...LOADED],
   jobs: ['loader', ...LOADED],

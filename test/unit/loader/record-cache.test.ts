@@ -10,6 +10,7 @@ import { newAttempt, publishCommit, readChain, rootChain } from '../../../loader
 import { RecordCache } from '../../../loader/record-cache.ts';
 import { DirectoryStore } from '../../../loader/store/directory-store.ts';
 import type { Store } from '../../../loader/store/store.ts';
+import { readTopicState } from '../../../loader/table-state.ts';
 import { TempDir } from '../../support/temp-dir.ts';
 
 const [TOPIC, NOW, RECORDS] = ['t', '2026-03-01T00:00:00.000Z', 5];
@@ -105,4 +106,16 @@ test('a record that went missing in the middle is noticed all the same', async (
   await read();
   await store.remove(join(DIRECTORY, `${'20'.padStart(20, '0')}.json`));
   await expect(readChain(store, TOPIC, 0, cache)).rejects.toThrow(/is not reached from the chain/);
+});
+
+test('a chain that this process has read is walked on: what another loader has added is seen, and a record that is none', async () => {
+  const chain = (await readChain(store, TOPIC, 0))!;
+  await extend(store);
+  const before = new Map([[0, chain]]);
+  const state = await readTopicState(store, TOPIC, before);
+  expect(state.chains).toEqual((await readTopicState(store, TOPIC)).chains);
+  expect(state.chains.get(0)?.head).toBe(60);
+  expect(chain.head).toBe(50);
+  await store.create(`${DIRECTORY}/${'60'.padStart(20, '0')}.json`, '{}');
+  await expect(readTopicState(store, TOPIC, before)).rejects.toThrow(/nothing was changed/);
 });

@@ -27,11 +27,11 @@ export interface Seen {
 /**
  * What goes wrong with a request: `lose`: it is done, the connection ends without an answer; `drop`: not done, likewise;
  * `hang`: never answered; `truncate`: stored short, answered 201; `die`: the DataNode dies after so many bytes;
- * `refuse`: an error as Hadoop tells it; `refuseEarly`: before the body was read; `answer`: this text.
+ * `cut`: the answer breaks off after so many bytes of its body; `refuse`: an error as Hadoop tells it; `refuseEarly`: before the body was read; `answer`: this text.
  */
 export type Trouble =
   | { do: 'lose' | 'drop' | 'hang' }
-  | { do: 'truncate' | 'die'; bytes: number }
+  | { do: 'truncate' | 'die' | 'cut'; bytes: number }
   | { do: 'refuse' | 'refuseEarly'; exception: string; message?: string; status?: number }
   | { do: 'answer'; status: number; body: string };
 
@@ -65,6 +65,8 @@ export class FakeWebHdfs implements AsyncDisposable {
   hold: (seen: Seen) => Promise<void> | undefined = () => undefined;
   /** A delegation token: when set, nothing else is taken for a proof. */
   token: string | undefined;
+  /** Connections that clients have made, to all servers. */
+  connections = 0;
   /** How often a DataNode is named even to a client that asks to leave it out. */
   stubborn = 0;
   readonly #options: FakeOptions;
@@ -98,6 +100,9 @@ export class FakeWebHdfs implements AsyncDisposable {
       tls === undefined
         ? createServer(serve)
         : createTlsServer({ key: readFileSync(tls.key), cert: readFileSync(tls.cert) }, serve);
+    server.on('connection', () => {
+      this.connections++;
+    });
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.1', resolve);
     });
@@ -167,6 +172,11 @@ export class FakeWebHdfs implements AsyncDisposable {
       const answer = isData ? this.#data(seen, raw, body, trouble) : this.#names(seen, body);
       if (trouble?.do === 'lose' || trouble?.do === 'die') throw new Error('lost');
       const { status, json, bytes, location } = answer;
+      if (trouble?.do === 'cut') {
+        response.writeHead(status, { 'content-length': bytes?.length ?? 0 });
+        response.write(bytes?.subarray(0, trouble.bytes), () => response.destroy());
+        return;
+      }
       const close = server.startsWith('dn') ? { connection: 'close' } : {};
       response.writeHead(status, { ...close, ...(location !== undefined && { location }) });
       response.end(json === undefined ? bytes : JSON.stringify(json));

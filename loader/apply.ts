@@ -5,7 +5,8 @@
  */
 import { dirname } from 'node:path/posix';
 import type { Commit } from './commit.ts';
-import { attemptDirectory, wantedPath } from './paths.ts';
+import { MadeDirectories } from './made-directories.ts';
+import { attemptDirectory, stagingDirectory, type WantedName, wantedName, wantedPath } from './paths.ts';
 import type { Store } from './store/store.ts';
 
 /** Moves under way at the same time. */
@@ -16,51 +17,76 @@ export class MissingFile extends Error {
   override name = 'MissingFile';
 }
 
-const attemptOf = ({ topic, partition, start, attempt }: Commit, generation: number) =>
-  attemptDirectory(topic, { kind: 'commit', partition, generation, start }, attempt);
+const wantOf = ({ partition, start }: Commit, generation: number): WantedName => ({
+  kind: 'commit',
+  partition,
+  generation,
+  start,
+});
 
-/** Whether nothing is left to do for a record: its staging directory is gone. */
-export async function isApplied(store: Store, commit: Commit, generation: number): Promise<boolean> {
-  return (await store.stat(attemptOf(commit, generation))) === undefined;
+/** The names that something is staged for. Listed after the chains were read, it lacks those whose record is applied. */
+export async function listStaged(store: Store, topic: string): Promise<ReadonlySet<string>> {
+  return new Set((await store.list(stagingDirectory(topic))).map(({ name }) => name));
 }
 
-/** Applies a record of the chain. `own` is false for a record that another process published: its name is made durable first. */
+/** Whether nothing is left to do for a record: its staging directory is gone. `staged`: listed after the record was read. */
+export async function isApplied(
+  store: Store,
+  commit: Commit,
+  generation: number,
+  staged?: ReadonlySet<string>,
+): Promise<boolean> {
+  const want = wantOf(commit, generation);
+  if (staged?.has(wantedName(want)) === false) return true;
+  return (await store.stat(attemptDirectory(commit.topic, want, commit.attempt))) === undefined;
+}
+
+/**
+ * Applies a record of the chain. `own`: this very process staged its files, proved their lengths and published it.
+ * Otherwise its name is made durable first, and every file is looked at where it is now.
+ */
 export async function applyCommit(
   store: Store,
   commit: Commit,
   generation: number,
   own: boolean,
+  made = new MadeDirectories(store),
 ): Promise<void> {
   const { topic, files } = commit;
-  const staging = attemptOf(commit, generation);
-  const wanted = wantedPath(topic, {
-    kind: 'commit',
-    partition: commit.partition,
-    generation,
-    start: commit.start,
-  });
-  if (!own) await store.sync([dirname(wanted)]);
+  const want = wantOf(commit, generation);
+  const staging = attemptDirectory(topic, want, commit.attempt);
+  if (!own) await store.sync([dirname(wantedPath(topic, want))]);
   const directories = [...new Set(files.map(({ final }) => `${topic}/${dirname(final)}`))];
-  for (const directory of directories) await store.makeDirectory(directory);
   const queue = files.values();
   const movers = Array.from({ length: MOVES_AT_ONCE }, async () => {
-    for (const file of queue) await place(store, topic, file);
+    for (const file of queue) {
+      await made.make(`${topic}/${dirname(file.final)}`);
+      await place(store, topic, file, own);
+    }
   });
-  await Promise.all(movers);
+  // All of them, also when one fails: nothing of this process is to move files while the next one recovers.
+  const ended = await Promise.allSettled(movers);
+  for (const end of ended) if (end.status === 'rejected') throw end.reason;
   await store.sync([...directories, staging]);
-  await store.remove(staging);
+  // With all that others staged for the same name: it is taken, so nothing can come of it.
+  await store.remove(dirname(staging));
 }
 
 async function place(
   store: Store,
   topic: string,
   { staged, final, bytes }: Commit['files'][number],
+  own: boolean,
 ): Promise<void> {
   const path = `${topic}/${final}`;
-  const moved = await store.move(`${topic}/${staged}`, path).catch(async (error: unknown) => {
+  let moved = false;
+  try {
+    moved = await store.move(`${topic}/${staged}`, path);
+    if (moved && own) return; // its length was proven when it was staged, and a rename changes nothing of it
+  } catch (error) {
     if ((await store.stat(path)) === undefined) throw error; // else it was moved, by this call or another's
-    return true;
-  });
+    moved = true;
+  }
   const found = await store.stat(path);
   if (found === undefined)
     throw new MissingFile(

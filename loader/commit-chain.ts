@@ -29,6 +29,7 @@ import {
   type WantedName,
   wantedPath,
 } from './paths.ts';
+import type { RecordBodies, RecordCache } from './record-cache.ts';
 import type { Store } from './store/store.ts';
 
 /** Records read side by side while a chain is walked. */
@@ -58,9 +59,15 @@ export async function listPartitions(store: Store, topic: string): Promise<numbe
 
 /**
  * Reads the chain of a partition, or undefined if it has none. A listing is no snapshot, so it only tells which records
- * to read ahead; the chain itself is walked from name to name until the next name is absent.
+ * to read ahead; the chain itself is walked from name to name until the next name is absent. The last record listed is
+ * always read from the store; by its `prevSha256` it proves those before it, wherever their bytes came from.
  */
-export async function readChain(store: Store, topic: string, partition: number): Promise<Chain | undefined> {
+export async function readChain(
+  store: Store,
+  topic: string,
+  partition: number,
+  cache?: RecordCache,
+): Promise<Chain | undefined> {
   const generations = (await store.list(partitionDirectory(topic, partition)))
     .flatMap(({ name }) => parseGenerationName(name) ?? [])
     .sort((a, b) => a - b);
@@ -68,37 +75,55 @@ export async function readChain(store: Store, topic: string, partition: number):
     const directory = generationDirectory(topic, partition, generation);
     const body = await store.read(`${directory}/${BASE_NAME}`);
     if (body === undefined) continue;
-    const base = decodeBase(`${directory}/${BASE_NAME}`, body);
-    return await walk(store, {
-      topic,
-      partition,
-      generation,
-      base,
-      commits: [],
-      head: base.head,
-      headSha256: sha256Of(body),
+    const root = rootOf(topic, partition, generation, body);
+    if (cache === undefined) return await walk(store, root);
+    let kept = await cache.read(topic, partition, generation);
+    const read = new Map<number, Buffer>();
+    const chain = await walk(store, { ...root, commits: [] }, kept, read).catch(async (error: unknown) => {
+      if (kept.size === 0 || !(error instanceof BrokenRecord)) throw error;
+      read.clear();
+      kept = new Map(); // it may be of another chain
+      return await walk(store, root, kept, read);
     });
+    if ([...read.keys()].some((start) => !kept.has(start)))
+      await cache.write(topic, partition, generation, read);
+    return chain;
   }
   return undefined;
 }
 
-async function walk(store: Store, chain: Chain): Promise<Chain> {
-  const directory = generationDirectory(chain.topic, chain.partition, chain.generation);
+function rootOf(topic: string, partition: number, generation: number, body: Buffer): Chain {
+  const base = decodeBase(`${generationDirectory(topic, partition, generation)}/${BASE_NAME}`, body);
+  return { topic, partition, generation, base, commits: [], head: base.head, headSha256: sha256Of(body) };
+}
+
+/** Walks to the end of the chain. `kept`: bodies that need not be read again; `read`: gets the body of every record. */
+async function walk(
+  store: Store,
+  chain: Chain,
+  kept: RecordBodies = new Map(),
+  read?: Map<number, Buffer>,
+): Promise<Chain> {
+  const directory = directoryOf(chain);
   const listed = (await store.list(directory)).flatMap(({ name }) => parseRecordName(name) ?? []);
+  const last = listed.at(-1);
   const ahead = new Map<number, Promise<Buffer | undefined>>();
   const readAt = (start: number) => store.read(`${directory}/${recordName(start)}`);
   for (let i = 0, next = 0; ; i++) {
     while (next < listed.length && next < i + READS_AT_ONCE) {
       const start = listed[next++]!;
       if (start < chain.head) continue;
-      const body = readAt(start);
+      const known = start === last ? undefined : kept.get(start);
+      const body = known === undefined ? readAt(start) : Promise.resolve(known);
       body.catch(() => {}); // awaited below, if the walk gets there
       ahead.set(start, body);
     }
-    const body = await (ahead.get(chain.head) ?? readAt(chain.head));
-    ahead.delete(chain.head);
+    const start = chain.head;
+    const body = await (ahead.get(start) ?? readAt(start));
+    ahead.delete(start);
     if (body === undefined) break;
-    link(chain, `${directory}/${recordName(chain.head)}`, body);
+    link(chain, `${directory}/${recordName(start)}`, body);
+    read?.set(start, body);
   }
   const stray = listed.find((start) => start >= chain.head);
   if (stray !== undefined)
@@ -107,6 +132,25 @@ async function walk(store: Store, chain: Chain): Promise<Chain> {
     );
   return chain;
 }
+
+/** The chain as it is now: what was read of it can't have changed, so the walk goes on from its end. */
+export async function continueChain(store: Store, chain: Chain): Promise<Chain> {
+  const path = ({ head }: Chain) => `${directoryOf(chain)}/${recordName(head)}`;
+  const longer = { ...chain, commits: [...chain.commits] };
+  for (let body = await store.read(path(longer)); body !== undefined; body = await store.read(path(longer)))
+    link(longer, path(longer), body);
+  return longer;
+}
+
+/** The chain with a record that this process has published on it. */
+export function withCommit(chain: Chain, record: Commit): Chain {
+  const longer = { ...chain, commits: [...chain.commits] };
+  link(longer, `${directoryOf(chain)}/${recordName(record.start)}`, encodeCommit(record));
+  return longer;
+}
+
+const directoryOf = ({ topic, partition, generation }: Chain) =>
+  generationDirectory(topic, partition, generation);
 
 /** Adds a record's bytes to a chain read so far, after checking that they continue it. */
 function link(chain: Chain, path: string, body: Buffer): void {
@@ -141,15 +185,19 @@ export async function rootChain(store: Store, base: Omit<Base, 'v' | 'attempt'>)
   const { topic, partition } = base;
   const attempt = newAttempt();
   const want: WantedName = { kind: 'base', partition, generation: 0, start: 0 };
-  const staged = `${attemptDirectory(topic, want, attempt)}/${RECORD_STAGED_NAME}`;
+  const directory = attemptDirectory(topic, want, attempt);
+  const staged = `${directory}/${RECORD_STAGED_NAME}`;
   await store.makeDirectory(generationDirectory(topic, partition, want.generation));
   const path = wantedPath(topic, want);
-  if (await stageRecord(store, staged, encodeBase({ v: 1, ...base, attempt }), path))
-    await publishOnce(store, staged, path, attempt);
-  await store.remove(attemptDirectory(topic, want, attempt));
+  const body = encodeBase({ v: 1, ...base, attempt });
+  const published =
+    (await stageRecord(store, staged, body, path)) && (await publishOnce(store, staged, path, attempt));
+  // Once the name is taken nothing can come of what others staged for it.
+  await store.remove(published === 'won' ? dirname(directory) : directory);
+  if (published === 'won') return rootOf(topic, partition, want.generation, body);
   const chain = await readChain(store, topic, partition);
   if (chain === undefined)
-    throw new BrokenRecord(`${wantedPath(topic, want)} vanished after it was published; run the load again`);
+    throw new BrokenRecord(`${path} vanished after it was published; run the load again`);
   return chain;
 }
 

@@ -6,8 +6,9 @@ import type { KafkaClient } from '../broker/client/client.ts';
 import { applyCommit } from './apply.ts';
 import { assembleCommit, type CommitContext } from './assemble-commit.ts';
 import type { Commit } from './commit.ts';
-import { type Chain, newAttempt, publishCommit } from './commit-chain.ts';
+import { type Chain, newAttempt, publishCommit, withCommit } from './commit-chain.ts';
 import { HOUR_MS, type HourIndex, parseHour } from './hour.ts';
+import type { MadeDirectories } from './made-directories.ts';
 import { attemptDirectory } from './paths.ts';
 import type { PlannedPartition } from './plan.ts';
 import { recoverChain } from './recover.ts';
@@ -25,6 +26,7 @@ export interface TopicRun extends Omit<CommitContext, 'chain' | 'attempt' | 'now
   client: KafkaClient;
   pool: TaskPool;
   now: () => number;
+  made: MadeDirectories;
   /** Asks the broker again what the partition's log is. */
   look: (partition: number) => Promise<LogView>;
   task: Pick<TaskInput, 'bounds' | 'tombstones' | 'client' | 'loader' | 'webhdfs' | 'spoolDirectory'>;
@@ -45,12 +47,12 @@ export async function loadPartition(
   let [at, todo] = [chain, planned];
   for (let outbid = 0; outbid < MAX_OUTBID; outbid++) {
     const commit = await attemptLoad(run, at, todo);
-    const after = (await recoverChain(run.store, at.topic, at.partition)) ?? at;
+    if (commit === undefined) return { chain: at, commits };
     if (commit !== 'lost') {
-      if (commit !== undefined) commits.push(commit);
-      return { chain: after, commits };
+      commits.push(commit);
+      return { chain: withCommit(at, commit), commits };
     }
-    at = after;
+    at = (await recoverChain(run.store, at.topic, at.partition)) ?? at;
     if (at.head >= planned.range.until) return { chain: at, commits };
     const rest = { from: at.head, until: planned.range.until };
     todo = { partition: planned.partition, range: rest, tasks: [rest] };
@@ -87,7 +89,7 @@ async function attemptLoad(
     mayLand = true;
     const published = await publishCommit(store, generation, commit);
     if (published === 'won') {
-      await applyCommit(store, commit, generation, true);
+      await applyCommit(store, commit, generation, true, run.made);
       return commit;
     }
     mayLand = false;

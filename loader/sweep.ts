@@ -3,6 +3,7 @@
  * nothing: it is dead exactly when the name it wants is taken by another, when its own record is applied, or when the
  * generation it belongs to is gone. The wanted name stands in the staging path, so any process can tell.
  */
+import { listStaged } from './apply.ts';
 import type { Chain } from './commit-chain.ts';
 import { HOUR_MS } from './hour.ts';
 import {
@@ -15,14 +16,18 @@ import {
 } from './paths.ts';
 import type { Store } from './store/store.ts';
 
-/** Sweeps a topic's staging; returns how many attempts were removed. Chains must have been read after they were rolled forward. */
+/**
+ * Sweeps a topic's staging; returns how many attempts were removed. Chains must have been read after they were rolled
+ * forward. `staged`: the wanted names that something is staged for, if they were listed already.
+ */
 export async function sweepStaging(
   store: Store,
   topic: string,
   chains: ReadonlyMap<number, Chain>,
+  staged?: ReadonlySet<string>,
 ): Promise<number> {
   let removed = 0;
-  for (const { name } of await store.list(stagingDirectory(topic))) {
+  for (const name of staged ?? (await listStaged(store, topic))) {
     const want = parseWantedName(name);
     const chain = want && chains.get(want.partition);
     if (want === undefined || chain === undefined) continue;

@@ -6,14 +6,16 @@ import type { KafkaClient } from '../broker/client/client.ts';
 import type { ClusterMetadata } from '../broker/client/cluster-metadata.ts';
 import type { Settings } from '../config/settings.ts';
 import { type EventSchema, findSchema } from '../schemas/event-schema.ts';
+import { listStaged } from './apply.ts';
 import type { Commit } from './commit.ts';
-import { type Chain, listPartitions, rootChain } from './commit-chain.ts';
 import { HOUR_MS, type Hour } from './hour.ts';
 import { type Judgement, judgeHours } from './hour-judge.ts';
 import { listMarkedHours } from './hour-marker.ts';
+import { MadeDirectories } from './made-directories.ts';
 import { loadPartition, PartitionStopped, type TopicRun } from './partition-load.ts';
 import { type PlannedPartition, planLoad } from './plan.ts';
-import { recoverChain } from './recover.ts';
+import type { RecordCache } from './record-cache.ts';
+import { type Recovering, recoverTopic, type TopicRecovery } from './recover.ts';
 import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
 import { type LogView, logProblem } from './same-log.ts';
 import type { Store } from './store/store.ts';
@@ -32,6 +34,8 @@ export interface TopicLoadOptions {
   pool: TaskPool;
   workers: number;
   spoolDirectory: string;
+  /** Records of chains kept on the local disk; none where the warehouse is local itself. */
+  records: RecordCache | undefined;
   run: string;
   /** Records at or after this time are left for later; milliseconds since 1970. */
   untilMs?: number | undefined;
@@ -68,9 +72,7 @@ type Tombstones = TopicRun['task']['tombstones'];
 type TopicMetadata = ClusterMetadata['topics'][number];
 
 /** A partition on its way through a run. */
-interface Standing {
-  partition: number;
-  chain?: Chain;
+interface Standing extends Recovering {
   logStart: number;
   highWatermark: number;
   lastStable: number;
@@ -101,7 +103,7 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     standings,
     planned,
   );
-  const judgement = await judge(options, metadata, markedHours, { skewMs, takenMs });
+  const judgement = await judge(options, metadata, standings, markedHours, { skewMs, takenMs });
   const outcome = outcomeOf(topic, standings, judgement);
   await writeOutcome(store, id, {
     v: 1,
@@ -114,48 +116,35 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
   return outcome;
 }
 
-/** Reads, roots or repairs every chain. New partitions of a topic that was loaded before begin at the earliest record. */
+/** Reads, roots or repairs every chain. */
 async function recoverPartitions(
-  { store, client, settings, now }: TopicLoadOptions,
+  { store, client, settings, now, records }: TopicLoadOptions,
   { name: topic, topicId, partitions }: TopicMetadata,
 ): Promise<Standing[]> {
-  const policy = (await listPartitions(store, topic)).length > 0 ? 'earliest' : settings.loader.startPolicy;
-  return await Promise.all(
-    partitions.map(async ({ partition, error }): Promise<Standing> => {
-      const standing: Standing = {
-        partition,
-        logStart: 0,
-        highWatermark: 0,
-        lastStable: 0,
-        commits: [],
-        startHead: 0,
-      };
-      await guarded(standing, async () => {
-        if (error !== undefined)
-          throw new PartitionStopped(
-            `${topic}-${partition}: the broker answers ${error}; run the load again when it is back`,
-          );
-        let chain = await recoverChain(store, topic, partition);
-        if (chain === undefined) {
-          const [at] = await client.listOffsets([{ topic, partition }], policy);
-          const createdAt = new Date(now()).toISOString();
-          chain = await rootChain(store, {
-            topic,
-            topicId,
-            partition,
-            incarnation: 0,
-            head: at!.offset,
-            policy,
-            createdAt,
-            rewriteSeq: 0,
-          });
-        }
-        standing.chain = chain;
-        standing.startHead = chain.head;
-      });
-      return standing;
-    }),
-  );
+  const standings = partitions.map(({ partition, error }): Standing => {
+    const standing: Standing = {
+      partition,
+      logStart: 0,
+      highWatermark: 0,
+      lastStable: 0,
+      commits: [],
+      startHead: 0,
+      step: (act) => guarded(standing, act),
+    };
+    if (error !== undefined)
+      standing.error = `${topic}-${partition}: the broker answers ${error}; run the load again when it is back`;
+    return standing;
+  });
+  const root: TopicRecovery['root'] = async (partition, policy) => {
+    const [at] = await client.listOffsets([{ topic, partition }], policy);
+    const createdAt = new Date(now()).toISOString();
+    const origin = { incarnation: 0, head: at!.offset, policy, createdAt, rewriteSeq: 0 };
+    return { topic, topicId, partition, ...origin };
+  };
+  const { startPolicy } = settings.loader;
+  await recoverTopic({ store, topic, cache: records, root, startPolicy }, standings);
+  for (const standing of standings) standing.startHead = standing.chain?.head ?? 0;
+  return standings;
 }
 
 /** Runs one step of a partition; what it throws ends that partition only, as a line of its outcome. */
@@ -276,6 +265,7 @@ function topicRun(
     pool,
     now,
     run,
+    made: new MadeDirectories(store),
     schema,
     markedHours,
     planTakenMs: takenMs,
@@ -317,6 +307,7 @@ async function loadPlanned(
 async function judge(
   options: TopicLoadOptions,
   metadata: TopicMetadata,
+  standings: readonly Standing[],
   markedHours: ReadonlySet<Hour>,
   { skewMs, takenMs }: { skewMs: number; takenMs: number },
 ): Promise<Judgement | undefined> {
@@ -324,8 +315,10 @@ async function judge(
   const topic = metadata.name;
   const { graceMs, emptyHoursPerRun } = settings.loader;
   try {
-    const state = await readTopicState(store, topic);
-    await sweepStaging(store, topic, state.chains);
+    const read = standings.flatMap(({ partition, chain }) => (chain ? [[partition, chain] as const] : []));
+    const state = await readTopicState(store, topic, new Map(read));
+    const staged = await listStaged(store, topic); // after the chains
+    await sweepStaging(store, topic, state.chains, staged);
     if (skewMs > Math.max(graceMs / 2, CLOCK_TOLERANCE_MS)) {
       warn(
         `${topic}: the clocks of this machine and of ${store.url} differ by ${Math.round(skewMs)} ms; no hour was marked complete, set one of them right`,
@@ -337,6 +330,7 @@ async function judge(
     const judgement = await judgeHours({
       store,
       state,
+      staged,
       partitions,
       markedHours,
       graceMs,

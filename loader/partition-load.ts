@@ -94,8 +94,9 @@ async function attemptLoad(
     return 'lost';
   } finally {
     // Until its publish is sent, or once it has lost, an attempt is this process's own to clear away. In between it may
-    // still land and must keep its files; after a win they were moved.
-    if (!mayLand) await store.remove(staging);
+    // still land and must keep its files; after a win they were moved. What can't be removed now is swept when the name
+    // is taken: the trouble to tell is the one that ended the attempt.
+    if (!mayLand) await store.remove(staging).catch(() => {});
   }
 }
 

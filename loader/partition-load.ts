@@ -124,8 +124,9 @@ async function runTasks(
   const failed =
     results.find((result) => !result.ok && !result.abandoned) ?? results.find((result) => !result.ok);
   if (failed === undefined || failed.ok) return done;
-  // Staging of an outbid attempt is swept by its winner, under the feet of the tasks that fill it.
-  const now = await recoverChain(run.store, topic, partition);
+  // Staging of an outbid attempt is swept by its winner, under the feet of the tasks that fill it. Where the chain can't be
+  // read now, what failed is the trouble to tell.
+  const now = await recoverChain(run.store, topic, partition).catch(() => undefined);
   if (!failed.abandoned && now !== undefined && now.head > chain.head) return 'lost';
   throw new PartitionStopped(`${topic}-${partition}: ${failed.message}`, { cause: failed.stack });
 }

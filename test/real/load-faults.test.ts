@@ -6,11 +6,12 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
-import { firstThat, type GateStop, HdfsGate } from '../support/hdfs-gate.ts';
+import { firstThat, type GateRequest, type GateStop, HdfsGate } from '../support/hdfs-gate.ts';
 import { HdfsLoad, IMPATIENT, killHard, MOMENTS, PATIENT, warehouseAt } from '../support/hdfs-load.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 import { type Hdfs, startHdfs, webHdfsPut } from './bed/hdfs.ts';
+import { waitFor } from './bed/wait.ts';
 
 let dir: TempDir;
 let hdfs: Hdfs;
@@ -79,33 +80,58 @@ describe('kill -9 of the loader', () => {
     await load.heals();
   });
 
-  test('a commit that lands after its loader died, and after another load failed and swept, has its files', async () => {
+  test('a commit that lands after its loader died, while another load fails and sweeps, has its files', async () => {
     await using load = await newLoad();
-    const landed = Promise.withResolvers<void>();
-    const killed = Promise.withResolvers<void>();
-    const act = async () => {
-      await killHard(child);
-      killed.resolve();
-      await landed.promise;
-    };
-    gate.rule = firstThat(MOMENTS.publishing, { at: 'request', act }).rule;
+    const [killed, landed] = [Promise.withResolvers<GateRequest>(), Promise.withResolvers<void>()];
+    const held = firstThat(MOMENTS.publishing, {
+      at: 'request',
+      act: async () => {
+        await killHard(child);
+        killed.resolve(await held.met);
+        await landed.promise;
+      },
+    });
+    gate.rule = held.rule;
     const child = load.start();
-    await killed.promise;
-    gate.rule = (seen) => (MOMENTS.uploading(seen) ? { at: 'request', cut: true } : undefined);
+    const { path, destination } = await killed.promise;
+    const land = async () => {
+      landed.resolve();
+      const record = destination.slice(topicPath().length);
+      await waitFor('the commit to land', 30_000, async () =>
+        (await load.eyes.filesBelow('/_loader/commits')).has(record),
+      );
+    };
+    gate.rule = (seen) => {
+      if (MOMENTS.uploading(seen)) return { at: 'request', cut: true };
+      const takesFiles = seen.op === 'DELETE' && path.startsWith(seen.path);
+      return takesFiles ? { at: 'request', act: land } : undefined;
+    };
     await load.fails(/upload .*\.staged: /, load.run());
     gate.rule = () => undefined;
-    landed.resolve();
+    await land();
     await load.heals();
   });
 });
 
-test('a loader that stands still at its commit while another one loads takes nothing twice', async () => {
+test('a loader that stands still at its commit, while another takes its place and dies half-way, takes nothing twice', async () => {
   await using load = await newLoad();
-  let other: Promise<void> | undefined;
-  const act = () => (other ??= load.succeeds());
-  gate.rule = firstThat(MOMENTS.publishing, { at: 'request', act }).rule;
-  await load.succeeds(load.run(PATIENT));
-  expect(other).toBeDefined();
+  const held = firstThat(MOMENTS.publishing, {
+    at: 'request',
+    act: async () => {
+      const partition = /\/p=(\d+)\//.exec((await held.met).destination)![1];
+      await load.send();
+      const { promise: killed, resolve } = Promise.withResolvers<void>();
+      const isMoved = (seen: GateRequest) =>
+        MOMENTS.moving(seen) && seen.destination.includes(`/p${partition}-`);
+      const act = () => killHard(child).then(resolve);
+      gate.rule = firstThat(isMoved, { at: 'answer', act, cut: true }).rule;
+      const child = load.start();
+      await killed;
+    },
+  });
+  gate.rule = held.rule;
+  expect((await load.run(PATIENT)).status).toBe(0);
+  await load.nothingTwice();
   await load.heals();
 });
 

@@ -119,13 +119,22 @@ export class HdfsGate implements AsyncDisposable {
       agent: false,
     });
     far.on('error', () => request.socket.destroy());
-    far.on('continue', () => response.writeContinue());
+    const { promise: accepted, resolve: accept } = Promise.withResolvers<void>();
+    far.on('close', accept);
+    far.on('continue', () => {
+      response.writeContinue();
+      accept();
+    });
     far.on('response', async (answer) => {
       answer.on('error', () => request.socket.destroy());
       if (!(await isStopped('answer'))) await this.#answer(name, answer, response);
     });
     try {
-      await this.#forward(request, far, seen.bytes, () => isStopped('body'));
+      await this.#forward(request, far, seen.bytes, async () => {
+        // A DataNode says so when it has made the file: only then is it in the middle of it.
+        if (stop?.at === 'body') await accepted;
+        return await isStopped('body');
+      });
       if (await isStopped('sent')) far.on('response', () => request.socket.destroy());
     } catch {
       far.destroy(); // the client went away in the middle of its body
@@ -141,7 +150,8 @@ export class HdfsGate implements AsyncDisposable {
   ): Promise<void> {
     const half = Math.floor(bytes / 2);
     let done = 0;
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    // What was held without a body still lands when its client is gone, as a packet on its way does.
+    for await (const chunk of bytes > 0 ? (request as AsyncIterable<Buffer>) : []) {
       const before = chunk.subarray(0, Math.max(0, half - done));
       if (before.length > 0) await write(far, before);
       if (done <= half && done + chunk.length > half && (await isCutHalfWay())) {
@@ -191,17 +201,17 @@ export class HdfsGate implements AsyncDisposable {
   }
 }
 
-/** A rule for the first request that fits: later ones pass. `met` resolves when it came. */
+/** A rule for the first request that fits: later ones pass. `met` resolves to it when it came. */
 export function firstThat(
   fits: (seen: GateRequest) => boolean,
   stop: GateStop,
-): { rule: GateRule; met: Promise<void> } {
-  const { promise: met, resolve } = Promise.withResolvers<void>();
+): { rule: GateRule; met: Promise<GateRequest> } {
+  const { promise: met, resolve } = Promise.withResolvers<GateRequest>();
   let isOver = false;
   const rule = (seen: GateRequest) => {
     if (isOver || !fits(seen)) return undefined;
     isOver = true;
-    resolve();
+    resolve(seen);
     return stop;
   };
   return { rule, met };

@@ -15,6 +15,7 @@ import { cleanEnvironment, type Ended, MAIN, runCli, statusOf } from './run-cli.
 
 export const PARTITIONS = 2;
 const HOURS = 3;
+/** Sent at a time: as many for each hour of each partition. */
 const EVENTS = 6_000;
 const LOOKS = 20;
 const LOOK_AGAIN_MS = 500;
@@ -48,6 +49,7 @@ export interface HdfsLoadOptions {
 export class HdfsLoad implements AsyncDisposable {
   readonly eyes: HdfsEyes;
   readonly #options: HdfsLoadOptions;
+  #sent = 0;
 
   private constructor(options: HdfsLoadOptions) {
     this.#options = options;
@@ -58,10 +60,21 @@ export class HdfsLoad implements AsyncDisposable {
   static async of(options: HdfsLoadOptions): Promise<HdfsLoad> {
     const load = new HdfsLoad(options);
     await createTopic(options.broker, options.topic, PARTITIONS);
-    const events = webRequests(0, EVENTS, { partitions: PARTITIONS, hours: HOURS });
-    await sendRecords(options.broker, options.topic, events);
+    await load.send();
     load.eyes.watch();
     return load;
+  }
+
+  /** Adds as many records again. */
+  async send(): Promise<void> {
+    const { broker, topic } = this.#options;
+    const until = this.#sent + EVENTS;
+    await sendRecords(
+      broker,
+      topic,
+      webRequests(this.#sent, until, { partitions: PARTITIONS, hours: HOURS }),
+    );
+    this.#sent = until;
   }
 
   #arguments(settings: readonly string[], warehouse = this.#options.warehouse): string[] {
@@ -139,7 +152,7 @@ export class HdfsLoad implements AsyncDisposable {
       const rows = await this.#query(
         `SELECT count(*)::INT AS n FROM TABLE WHERE dt = '${dt}' AND hour = '${hour}'`,
       );
-      expect(rows, `${marked} is marked`).toEqual([{ n: EVENTS / HOURS }]);
+      expect(rows, `${marked} is marked`).toEqual([{ n: this.#sent / HOURS }]);
     }
   }
 

@@ -96,8 +96,9 @@ async function attemptLoad(
     return 'lost';
   } finally {
     // Until its publish is sent, or once it has lost, an attempt is this process's own to clear away. In between it may
-    // still land and must keep its files; after a win they were moved.
-    if (!mayLand) await store.remove(staging);
+    // still land and must keep its files; after a win they were moved. What can't be removed now is swept when the name
+    // is taken: the trouble to tell is the one that ended the attempt.
+    if (!mayLand) await store.remove(staging).catch(() => {});
   }
 }
 
@@ -125,8 +126,9 @@ async function runTasks(
   const failed =
     results.find((result) => !result.ok && !result.abandoned) ?? results.find((result) => !result.ok);
   if (failed === undefined || failed.ok) return done;
-  // Staging of an outbid attempt is swept by its winner, under the feet of the tasks that fill it.
-  const now = await recoverChain(run.store, topic, partition);
+  // Staging of an outbid attempt is swept by its winner, under the feet of the tasks that fill it. Where the chain can't be
+  // read now, what failed is the trouble to tell.
+  const now = await recoverChain(run.store, topic, partition).catch(() => undefined);
   if (!failed.abandoned && now !== undefined && now.head > chain.head) return 'lost';
   throw new PartitionStopped(`${topic}-${partition}: ${failed.message}`, { cause: failed.stack });
 }

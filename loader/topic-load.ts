@@ -112,6 +112,10 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     partitions: outcome.partitions.map(({ caughtUp: _, ...partition }) => partition),
     hoursMarked: judgement?.marked.length ?? 0,
     judgedHeads: judgement?.judgedHeads ?? {},
+  }).catch((error: unknown) => {
+    // A run without an outcome is one that died: the next one looks after what it left. What stopped the partitions says more.
+    if (outcome.partitions.every((partition) => partition.error === null)) throw error;
+    options.warn(`${topic}: the outcome of the run was not written: ${(error as Error).message}`);
   });
   return outcome;
 }

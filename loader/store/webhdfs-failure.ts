@@ -133,7 +133,10 @@ const BY_MESSAGE: readonly (readonly [RegExp, FailureKind])[] = [
   [/[Ss]afe ?mode/, 'safeMode'],
   [/InvalidToken|token .*(expired|can't be found)/i, 'token'],
   [/QuotaExceeded|quota of .* is exceeded/, 'quota'],
-  [/could only be (written|replicated) to|Failed to find datanode|no live datanode/i, 'noDataNode'],
+  [
+    /could only be (written|replicated) to|Failed to find datanode|no live datanode|No active nodes contain/i,
+    'noDataNode',
+  ],
   [/in startup mode|RetriableException/, 'transient'],
   [/out of the range/, 'refused'],
   // A file cannot take the name of a directory, nor the reverse.

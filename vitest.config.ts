@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Needs Java and Maven: `npm run test:real`.
     exclude: ['test/real/**'],
+    globalSetup: ['test/support/left-out-suite.ts'],
     pool: 'forks',
     // V8 aborts processes that start and end worker threads while it guards code pages by protection keys; see bin/millrace.mjs.
     execArgv: ['--no-memory-protection-keys'],

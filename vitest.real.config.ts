@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/real/**/*.test.ts'],
+    globalSetup: ['test/real/node-path.ts'],
     pool: 'forks',
     execArgv: ['--no-memory-protection-keys'],
     fileParallelism: false,

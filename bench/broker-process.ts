@@ -5,6 +5,7 @@ import { type Cost, run, runOwn, startOwn } from './measured.ts';
 export interface BrokerProcess {
   /** HOST:PORT. */
   address: string;
+  pid: number;
   dataDir: string;
   /** Ends the broker and tells what it cost from its start on. */
   stop(): Promise<Cost>;
@@ -23,7 +24,7 @@ export async function startBroker(directory: string, core?: number): Promise<Bro
     host: string;
     port: number;
   };
-  return { address: `${host}:${port}`, dataDir, stop: () => running.stop() };
+  return { address: `${host}:${port}`, pid: running.child.pid!, dataDir, stop: () => running.stop() };
 }
 
 export async function createTopic(broker: BrokerProcess, topic: string, partitions: number): Promise<void> {

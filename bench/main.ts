@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- produce|fetch|load`: each benchmark prints its figures beside a floor, or a peer, measured in the
- * same run on the same machine; only such ratios carry over to another. The programs that are measured run in processes
- * of their own, which are this file again with `child:NAME`.
+ * `npm run bench -- produce|fetch|load`, `-- hdfs` on the bed of real servers, `-- peers`: each benchmark prints its figures
+ * beside a floor, or a peer, measured in the same run on the same machine; only such ratios carry over to another. The
+ * programs that are measured run in processes of their own, which are this file again with `child:NAME`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
@@ -14,6 +14,13 @@ const BENCHES: Record<string, () => Promise<(directory: string) => Promise<void>
   fetch: async () => (await import('./fetch.ts')).benchFetch,
   load: async () => (await import('./load.ts')).benchLoad,
 };
+
+/** Need Java and Maven, and are run only when they are named. */
+const REAL_BENCHES: typeof BENCHES = {
+  hdfs: async () => (await import('./hdfs.ts')).benchHdfs,
+};
+
+const ALL_BENCHES = { ...BENCHES, ...REAL_BENCHES };
 
 const CHILDREN: Record<string, (args: string[]) => Promise<void>> = {
   cli: async (args) => {
@@ -29,7 +36,7 @@ const CHILDREN: Record<string, (args: string[]) => Promise<void>> = {
   'fetch-all': async (args) => (await import('./fetch.ts')).fetchAll(args),
 };
 
-async function bench(names: readonly string[]): Promise<void> {
+function printVersions(): void {
   const { '@duckdb/node-api': duckdb, 'parquetjs-lite': parquetjs } = {
     ...packageJson.dependencies,
     ...packageJson.devDependencies,
@@ -38,10 +45,14 @@ async function bench(names: readonly string[]): Promise<void> {
   process.stdout.write(
     `millrace ${packageJson.version}, Node ${process.version}, DuckDB ${duckdb}, parquetjs-lite ${parquetjs}; ${machine}\n`,
   );
+}
+
+async function bench(names: readonly string[]): Promise<void> {
+  printVersions();
   for (const name of names) {
     const directory = await mkdtemp(join(tmpdir(), `millrace-bench-${name}-`));
     try {
-      await (await BENCHES[name]!())(directory);
+      await (await ALL_BENCHES[name]!())(directory);
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
@@ -51,12 +62,16 @@ async function bench(names: readonly string[]): Promise<void> {
 const [first = '', ...rest] = process.argv.slice(2);
 const child = first.startsWith('child:') ? CHILDREN[first.slice('child:'.length)] : undefined;
 const names = first === '' ? Object.keys(BENCHES) : [first, ...rest];
-const unknown = names.find((name) => !Object.hasOwn(BENCHES, name));
+const unknown = names.find((name) => !Object.hasOwn(ALL_BENCHES, name));
 if (child) {
   tellUsageAtExit();
   await child(rest);
+} else if (first === 'peers') {
+  printVersions();
+  await (await import('./peers/peers.ts')).benchPeers(rest);
 } else if (unknown !== undefined) {
-  process.stderr.write(`there is no benchmark "${unknown}"; known are ${Object.keys(BENCHES).join(', ')}\n`);
+  const known = [...Object.keys(ALL_BENCHES), 'peers alone'].join(', ');
+  process.stderr.write(`there is no benchmark "${unknown}"; known are ${known}\n`);
   process.exitCode = 2;
 } else {
   await bench(names);

@@ -58,5 +58,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./status.ts'),
   },
   { name: 'schema', summary: 'the event schemas', load: () => import('./schema.ts') },
+  {
+    name: 'token',
+    summary: 'delegation tokens of a secure HDFS: get, renew, cancel',
+    load: () => import('./token.ts'),
+  },
   { name: 'config', summary: 'the effective settings', load: () => import('./config.ts') },
 ];

@@ -110,7 +110,7 @@ const client = z.strictObject({
     .int()
     .min(0)
     .max(1_000)
-    .default(8)
+    .default(12)
     .describe('attempts after the first, for errors that may pass'),
   retryBackoffMs: ms(1, 60 * SECOND)
     .default(100)

@@ -4,7 +4,7 @@
  * Every row of the new files is counted from them again before the rewrite is published: rows and digest must equal those
  * of the files they replace.
  */
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataFile, FilePart } from '../loader/commit.ts';
 import type { LiveFile } from '../loader/fold.ts';
@@ -17,6 +17,7 @@ import { recoverTopic } from '../loader/recover.ts';
 import { type RewriteAttempt, rewriteTopic } from '../loader/rewrite-topic.ts';
 import { ColumnsDiffer, type CountedRows, type RowCopier, timeColumnOf } from '../loader/row-copier.ts';
 import { sumOfDigests } from '../loader/row-digest.ts';
+import { checkParquet, uploadWhole } from '../loader/stage-files.ts';
 import type { Store } from '../loader/store/store.ts';
 import { liveFilesByHour, type TopicState } from '../loader/table-state.ts';
 import { groupsToMerge } from './compact-plan.ts';
@@ -144,7 +145,9 @@ async function mergeGroup(
     const counted = await copier.count(path, timeColumn);
     checkSame(topic, group, counted);
     const staged = `${attempt.staging}/${stagedName(0, part)}`;
-    const bytes = await store.upload(path, `${topic}/${staged}`);
+    const { size: bytes } = await stat(path);
+    checkParquet(path, bytes);
+    await uploadWhole(store, path, `${topic}/${staged}`, bytes);
     await local.keep(new Set());
     return entryOf({ hour, group, attempt, part }, counted, { staged, bytes });
   } finally {

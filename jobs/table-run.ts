@@ -11,6 +11,7 @@ import { listMarkedHours } from '../loader/hour-marker.ts';
 import { type JudgeTopicOptions, judgeTopic } from '../loader/judge-topic.ts';
 import type { Rewrite } from '../loader/rewrite.ts';
 import {
+  listRuns,
   newestOutcome,
   type RunId,
   type RunOutcome,
@@ -59,7 +60,9 @@ export async function runOnTable(
   try {
     record = await act(id.run);
   } catch (error) {
-    const before = await newestOutcome(store, topic).catch(() => undefined);
+    const before = await listRuns(store, topic)
+      .then((runs) => newestOutcome(store, runs))
+      .catch(() => undefined);
     // A run without an outcome is one that was killed: if not even this can be written, that is what it looks like.
     await end({
       partitions: options.ranges.map((range) => emptyOutcome(range, error)),

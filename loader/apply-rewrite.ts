@@ -6,14 +6,22 @@
 import { dirname } from 'node:path/posix';
 import { inParallel, placeFiles } from './apply.ts';
 import type { Hour } from './hour.ts';
-import { attemptDirectory, successPath, trashDirectory, trashName, wantedPath } from './paths.ts';
+import { attemptDirectory, successPath, trashDirectory, trashName, wantedName, wantedPath } from './paths.ts';
 import type { Rewrite } from './rewrite.ts';
 import type { Store } from './store/store.ts';
 
 const attemptOf = ({ topic, seq, attempt }: Rewrite, generation: number) =>
   attemptDirectory(topic, { kind: 'rewrite', generation, seq }, attempt);
 
-export async function isRewriteApplied(store: Store, rewrite: Rewrite, generation: number): Promise<boolean> {
+/** Whether nothing is left to do for a rewrite: its staging is gone. `staged`: listed after the log was read. */
+export async function isRewriteApplied(
+  store: Store,
+  rewrite: Rewrite,
+  generation: number,
+  staged?: ReadonlySet<string>,
+): Promise<boolean> {
+  const want = { kind: 'rewrite', generation, seq: rewrite.seq } as const;
+  if (staged?.has(wantedName(want)) === false) return true;
   return (await store.stat(attemptOf(rewrite, generation))) === undefined;
 }
 
@@ -44,7 +52,7 @@ export async function applyRewrite(
   // Durable before the added files are, or a crash could bring the removed rows back beside them; and the trash before the
   // directories they left, or it could leave them in neither.
   await store.sync([trashDirectory(topic, seq), ...left]);
-  const entered = await placeFiles(store, topic, adds);
+  const entered = await placeFiles(store, topic, adds, { own });
   for (const seq of trash) await store.remove(trashDirectory(topic, seq));
   await store.sync([...entered, staging]);
   await store.remove(staging);

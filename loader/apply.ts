@@ -5,7 +5,8 @@
  */
 import { dirname } from 'node:path/posix';
 import type { Commit, DataFile } from './commit.ts';
-import { attemptDirectory, wantedPath } from './paths.ts';
+import { MadeDirectories } from './made-directories.ts';
+import { attemptDirectory, stagingDirectory, type WantedName, wantedName, wantedPath } from './paths.ts';
 import { readRewriteLog } from './rewrite-log.ts';
 import type { Store } from './store/store.ts';
 
@@ -17,52 +18,90 @@ export class MissingFile extends Error {
   override name = 'MissingFile';
 }
 
-const attemptOf = ({ topic, partition, start, attempt }: Commit, generation: number) =>
-  attemptDirectory(topic, { kind: 'commit', partition, generation, start }, attempt);
+const wantOf = ({ partition, start }: Commit, generation: number): WantedName => ({
+  kind: 'commit',
+  partition,
+  generation,
+  start,
+});
 
-/** Whether nothing is left to do for a record: its staging directory is gone. */
-export async function isApplied(store: Store, commit: Commit, generation: number): Promise<boolean> {
-  return (await store.stat(attemptOf(commit, generation))) === undefined;
+/** The names that something is staged for. Listed after the chains were read, it lacks those whose record is applied. */
+export async function listStaged(store: Store, topic: string): Promise<ReadonlySet<string>> {
+  return new Set((await store.list(stagingDirectory(topic))).map(({ name }) => name));
 }
 
-/** Applies a record of the chain. `own` is false for a record that another process published: its name is made durable first. */
+/** Whether nothing is left to do for a record: its staging directory is gone. `staged`: listed after the record was read. */
+export async function isApplied(
+  store: Store,
+  commit: Commit,
+  generation: number,
+  staged?: ReadonlySet<string>,
+): Promise<boolean> {
+  const want = wantOf(commit, generation);
+  if (staged?.has(wantedName(want)) === false) return true;
+  return (await store.stat(attemptDirectory(commit.topic, want, commit.attempt))) === undefined;
+}
+
+/**
+ * Applies a record of the chain. `own`: this very process staged its files, proved their lengths and published it.
+ * Otherwise its name is made durable first, and every file is looked at where it is now.
+ */
 export async function applyCommit(
   store: Store,
   commit: Commit,
   generation: number,
   own: boolean,
+  made = new MadeDirectories(store),
 ): Promise<void> {
-  const { topic, files, partition, start } = commit;
-  const staging = attemptOf(commit, generation);
-  if (!own) await store.sync([dirname(wantedPath(topic, { kind: 'commit', partition, generation, start }))]);
-  const directories = await placeFiles(store, topic, files);
+  const { topic, files } = commit;
+  const want = wantOf(commit, generation);
+  const staging = attemptDirectory(topic, want, commit.attempt);
+  if (!own) await store.sync([dirname(wantedPath(topic, want))]);
+  const directories = await placeFiles(store, topic, files, { own, made });
   await store.sync([...directories, staging]);
-  await store.remove(staging);
+  // With all that others staged for the same name: it is taken, so nothing can come of it.
+  await store.remove(dirname(staging));
 }
 
 /** Moves files to their final names, making the directories; returns these, for `sync`. */
-export async function placeFiles(store: Store, topic: string, files: readonly DataFile[]): Promise<string[]> {
-  const directories = [...new Set(files.map(({ final }) => `${topic}/${dirname(final)}`))];
-  for (const directory of directories) await store.makeDirectory(directory);
-  await inParallel(files, (file) => place(store, topic, file));
-  return directories;
+export async function placeFiles(
+  store: Store,
+  topic: string,
+  files: readonly DataFile[],
+  { own, made = new MadeDirectories(store) }: { own: boolean; made?: MadeDirectories },
+): Promise<string[]> {
+  await inParallel(files, async (file) => {
+    await made.make(`${topic}/${dirname(file.final)}`);
+    await place(store, topic, file, own);
+  });
+  return [...new Set(files.map(({ final }) => `${topic}/${dirname(final)}`))];
 }
 
-/** Does the same to every item, some at a time. */
+/** Does the same to every item, some at a time. Waits for all, also when one fails: nothing is to go on while the next process recovers. */
 export async function inParallel<T>(items: Iterable<T>, act: (item: T) => Promise<void>): Promise<void> {
   const queue = Iterator.from(items);
   const movers = Array.from({ length: MOVES_AT_ONCE }, async () => {
     for (const item of queue) await act(item);
   });
-  await Promise.all(movers);
+  const ended = await Promise.allSettled(movers);
+  for (const end of ended) if (end.status === 'rejected') throw end.reason;
 }
 
-async function place(store: Store, topic: string, { staged, final, bytes }: DataFile): Promise<void> {
+async function place(
+  store: Store,
+  topic: string,
+  { staged, final, bytes }: DataFile,
+  own: boolean,
+): Promise<void> {
   const path = `${topic}/${final}`;
-  const moved = await store.move(`${topic}/${staged}`, path).catch(async (error: unknown) => {
+  let moved = false;
+  try {
+    moved = await store.move(`${topic}/${staged}`, path);
+    if (moved && own) return; // its length was proven when it was staged, and a rename changes nothing of it
+  } catch (error) {
     if ((await store.stat(path)) === undefined) throw error; // else it was moved, by this call or another's
-    return true;
-  });
+    moved = true;
+  }
   const found = await store.stat(path);
   if (found?.size === bytes) return;
   // Whoever applies a record slowly may find that a later rewrite has removed its file again: then it was in place.

@@ -13,7 +13,7 @@ import type { DataFile, FilePart } from './commit.ts';
 import type { LiveFile } from './fold.ts';
 import { lineOrigin, linesOf } from './refused-lines.ts';
 import { RowDigest, sumOfDigests } from './row-digest.ts';
-import { stageFile } from './stage-files.ts';
+import { checkParquet, uploadWhole } from './stage-files.ts';
 import type { Store } from './store/store.ts';
 
 /** Offsets of one partition that are taken out of a file. */
@@ -100,7 +100,8 @@ export class CarryOver implements AsyncDisposable {
       const total = totalOf(outside);
       checkSame(fresh, total, found);
       const { size: bytes } = await stat(fresh);
-      await stageFile(store, fresh, `${topic}/${staged}`, { bytes, role: file.role });
+      if (!isLines) checkParquet(fresh, bytes);
+      await uploadWhole(store, fresh, `${topic}/${staged}`, bytes);
       const { role, hour } = file;
       return { inside, rest: { role, staged, hour, bytes, ...total, parts: partsOf(file, outside) } };
     } finally {

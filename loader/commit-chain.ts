@@ -4,6 +4,7 @@
  * loader. There is no lock, no lease and no second place that remembers offsets.
  */
 import { randomUUID } from 'node:crypto';
+import { dirname } from 'node:path/posix';
 import {
   type Base,
   BrokenRecord,
@@ -28,6 +29,7 @@ import {
   wantedPath,
 } from './paths.ts';
 import { type Published, publishRecord } from './publish.ts';
+import type { RecordBodies, RecordCache } from './record-cache.ts';
 import type { Store } from './store/store.ts';
 
 /** Records read side by side while a chain is walked. */
@@ -44,6 +46,8 @@ export interface Chain {
   commits: Commit[];
   /** The seal that ends the generation, while the next one has no base yet: to be rolled forward before anything else. */
   seal: Commit | undefined;
+  /** Earlier generations that are still there, to be removed. */
+  older: number;
   /** The offset the next record starts at and is named by. */
   head: number;
   /** SHA-256 of the last record, or of the base while there is none: the next record repeats it. */
@@ -60,10 +64,17 @@ export async function listPartitions(store: Store, topic: string): Promise<numbe
  * Reads the chain of a partition, or undefined if it has none. The current generation is the highest that has a base: its
  * base was made of the seal of the one below, which therefore is history, whether it is still there or not. (Not the
  * lowest: a process that slept while two generations were sealed may make the directory of the middle one anew.)
+ * The last record listed is always read from the store; by its `prevSha256` it proves those before it, wherever their
+ * bytes came from.
  */
-export async function readChain(store: Store, topic: string, partition: number): Promise<Chain | undefined> {
+export async function readChain(
+  store: Store,
+  topic: string,
+  partition: number,
+  cache?: RecordCache,
+): Promise<Chain | undefined> {
   for (let look = 0; ; look++) {
-    const chain = await readNewestGeneration(store, topic, partition);
+    const chain = await readNewestGeneration(store, topic, partition, cache);
     if (chain === undefined || chain.isWhole || look === LOOKS) {
       if (chain?.problem !== undefined) throw new BrokenRecord(chain.problem);
       return chain?.chain;
@@ -82,50 +93,77 @@ async function readNewestGeneration(
   store: Store,
   topic: string,
   partition: number,
+  cache: RecordCache | undefined,
 ): Promise<Look | undefined> {
   const generations = (await store.list(partitionDirectory(topic, partition)))
     .flatMap(({ name }) => parseGenerationName(name) ?? [])
     .sort((a, b) => b - a);
   for (const generation of generations) {
-    const directory = generationDirectory(topic, partition, generation);
-    const body = await store.read(`${directory}/${BASE_NAME}`);
+    const body = await store.read(`${generationDirectory(topic, partition, generation)}/${BASE_NAME}`);
     if (body === undefined) continue;
-    const base = decodeBase(`${directory}/${BASE_NAME}`, body);
-    return await walk(store, {
-      topic,
-      partition,
-      generation,
-      base,
-      commits: [],
-      seal: undefined,
-      head: base.head,
-      headSha256: sha256Of(body),
+    const older = generations.length - 1 - generations.indexOf(generation);
+    const root = () => ({ ...rootOf(topic, partition, generation, body), older });
+    if (cache === undefined) return await walk(store, root());
+    let kept = await cache.read(topic, partition, generation);
+    const read = new Map<number, Buffer>();
+    const look = await walk(store, root(), kept, read).catch(async (error: unknown) => {
+      if (kept.size === 0 || !(error instanceof BrokenRecord)) throw error;
+      kept = new Map(); // it may be of another chain
+      read.clear();
+      return await walk(store, root(), kept, read);
     });
+    if ([...read.keys()].some((start) => !kept.has(start)))
+      await cache.write(topic, partition, generation, read);
+    return look;
   }
   return undefined;
 }
 
+function rootOf(topic: string, partition: number, generation: number, body: Buffer): Chain {
+  const base = decodeBase(`${generationDirectory(topic, partition, generation)}/${BASE_NAME}`, body);
+  const at = { topic, partition, generation };
+  return {
+    ...at,
+    base,
+    commits: [],
+    seal: undefined,
+    older: 0,
+    head: base.head,
+    headSha256: sha256Of(body),
+  };
+}
+
 /**
  * Walks from name to name until the next name is absent; the listing only tells which records to read ahead. What was
- * listed and isn't reached, or an empty listing whose generation is gone by now, asks for another look.
+ * listed and isn't reached, or an empty listing whose generation is gone by now, asks for another look. `kept`: bodies
+ * that need not be read again; `read`: gets the body of every record.
  */
-async function walk(store: Store, chain: Chain): Promise<Look> {
-  const directory = generationDirectory(chain.topic, chain.partition, chain.generation);
+async function walk(
+  store: Store,
+  chain: Chain,
+  kept: RecordBodies = new Map(),
+  read?: Map<number, Buffer>,
+): Promise<Look> {
+  const directory = directoryOf(chain);
   const listed = (await store.list(directory)).flatMap(({ name }) => parseRecordName(name) ?? []);
+  const last = listed.at(-1);
   const ahead = new Map<number, Promise<Buffer | undefined>>();
   const readAt = (start: number) => store.read(`${directory}/${recordName(start)}`);
   for (let i = 0, next = 0; chain.seal === undefined; i++) {
     while (next < listed.length && next < i + READS_AT_ONCE) {
       const start = listed[next++]!;
       if (start < chain.head) continue;
-      const body = readAt(start);
+      const known = start === last ? undefined : kept.get(start);
+      const body = known === undefined ? readAt(start) : Promise.resolve(known);
       body.catch(() => {}); // awaited below, if the walk gets there
       ahead.set(start, body);
     }
-    const body = await (ahead.get(chain.head) ?? readAt(chain.head));
-    ahead.delete(chain.head);
+    const start = chain.head;
+    const body = await (ahead.get(start) ?? readAt(start));
+    ahead.delete(start);
     if (body === undefined) break;
-    link(chain, `${directory}/${recordName(chain.head)}`, body);
+    link(chain, `${directory}/${recordName(start)}`, body);
+    read?.set(start, body);
   }
   const stray = listed.find((start) => start >= chain.head && start !== chain.seal?.start);
   if (stray !== undefined)
@@ -137,6 +175,28 @@ async function walk(store: Store, chain: Chain): Promise<Look> {
   const isThere = listed.length > 0 || (await store.stat(`${directory}/${BASE_NAME}`)) !== undefined;
   return { chain, isWhole: isThere };
 }
+
+/** The chain as it is now: what was read of it can't have changed, so the walk goes on from its end. */
+export async function continueChain(store: Store, chain: Chain): Promise<Chain> {
+  const path = ({ head }: Chain) => `${directoryOf(chain)}/${recordName(head)}`;
+  const longer = { ...chain, commits: [...chain.commits] };
+  while (longer.seal === undefined) {
+    const body = await store.read(path(longer));
+    if (body === undefined) return longer;
+    link(longer, path(longer), body);
+  }
+  return (await readChain(store, chain.topic, chain.partition)) ?? longer;
+}
+
+/** The chain with a record that this process has published on it. */
+export function withCommit(chain: Chain, record: Commit): Chain {
+  const longer = { ...chain, commits: [...chain.commits] };
+  link(longer, `${directoryOf(chain)}/${recordName(record.start)}`, encodeCommit(record));
+  return longer;
+}
+
+const directoryOf = ({ topic, partition, generation }: Chain) =>
+  generationDirectory(topic, partition, generation);
 
 /** Adds a record's bytes to a chain read so far, after checking that they continue it. */
 function link(chain: Chain, path: string, body: Buffer): void {
@@ -177,8 +237,13 @@ export async function rootChain(
   const attempt = newAttempt();
   const want: WantedName = { kind: 'base', partition, generation };
   await store.makeDirectory(generationDirectory(topic, partition, generation));
-  await publishRecord(store, topic, want, { attempt, body: encodeBase({ v: 1, ...base, attempt }) });
-  await store.remove(attemptDirectory(topic, want, attempt));
+  const body = encodeBase({ v: 1, ...base, attempt });
+  const published = await publishRecord(store, topic, want, { attempt, body });
+  const directory = attemptDirectory(topic, want, attempt);
+  // Once the name is taken nothing can come of what others staged for it.
+  await store.remove(published === 'won' ? dirname(directory) : directory);
+  // A later generation may have been sealed already, and this one be history.
+  if (published === 'won' && generation === 0) return rootOf(topic, partition, generation, body);
   const chain = await readChain(store, topic, partition);
   if (chain === undefined)
     throw new BrokenRecord(`${wantedPath(topic, want)} vanished after it was published; run the load again`);

@@ -6,7 +6,7 @@ import type { Chain } from './commit-chain.ts';
 import { removeHistory, type Sealer, sealChain, sealRewriteLog } from './generation.ts';
 import { recoverChain, recoverRewrites } from './recover.ts';
 import type { Store } from './store/store.ts';
-import { readTopicState } from './table-state.ts';
+import { readTopicState, type TopicState } from './table-state.ts';
 
 /** What was sealed and removed. */
 export interface Forgotten {
@@ -15,13 +15,12 @@ export interface Forgotten {
   generationsRemoved: number;
 }
 
-/** Seals what holds at least `limit` records. Other processes may be at work on the topic at the same time. */
+/** Seals what holds at least `limit` records, as the state tells. Other processes may be at work on the topic at the same time. */
 export async function forgetHistory(
   store: Store,
-  topic: string,
+  { topic, chains, log }: TopicState,
   { limit, sealer }: { limit: number; sealer: Sealer },
 ): Promise<Forgotten> {
-  const { chains, log } = await readTopicState(store, topic);
   const isLong = log.rewrites.length >= limit && log.generation !== undefined;
   const sealed = isLong
     ? await sealRewriteLog(store, await recoverRewrites(store, topic), sealer)
@@ -33,6 +32,7 @@ export async function forgetHistory(
     const chain = await recoverChain(store, topic, partition);
     if (chain && (await sealChain(store, chain, sealer))) chainsSealed++;
   }
-  const generationsRemoved = await removeHistory(store, await readTopicState(store, topic));
+  const hasHistory = chainsSealed > 0 || log.older > 0 || [...chains.values()].some(({ older }) => older > 0);
+  const generationsRemoved = hasHistory ? await removeHistory(store, await readTopicState(store, topic)) : 0;
   return { chainsSealed, rewritesSealed: sealed !== undefined, generationsRemoved };
 }

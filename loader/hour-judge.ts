@@ -8,12 +8,19 @@ import { basename } from 'node:path/posix';
 import { isApplied } from './apply.ts';
 import { isRewriteApplied, touchedHours } from './apply-rewrite.ts';
 import type { DataFile } from './commit.ts';
-import type { Chain } from './commit-chain.ts';
+import { type Chain, newAttempt } from './commit-chain.ts';
 import type { LiveFile } from './fold.ts';
 import { HOUR_MS, type Hour, type HourIndex, hourDirectory, hourEndMs, hourName, parseHour } from './hour.ts';
 import { firstMarkedMs, type HourMarker, newestMarker, publishMarker, repairSuccess } from './hour-marker.ts';
-import { markersStagingDirectory } from './paths.ts';
-import { hasLastRunEnded, newestOutcome, plansNewestFirst, type RunOutcome } from './run-history.ts';
+import { markerStagingDirectory, markersStagingDirectory } from './paths.ts';
+import {
+  hasLastRunEnded,
+  listRuns,
+  newestOutcome,
+  plansNewestFirst,
+  type RunOutcome,
+  type RunPaths,
+} from './run-history.ts';
 import type { Store } from './store/store.ts';
 import { liveFilesByHour, type TopicState } from './table-state.ts';
 
@@ -23,6 +30,8 @@ const HOURS_AT_ONCE = 8;
 export interface JudgeOptions {
   store: Store;
   state: TopicState;
+  /** Names that something is staged for, listed after the chains were read. */
+  staged?: ReadonlySet<string> | undefined;
   /** The topic's partitions by metadata fetched after the run's observations. */
   partitions: readonly number[];
   /** Hours that may already bear a marker. */
@@ -45,19 +54,19 @@ export interface Judgement {
 }
 
 /** The newest time by which everything a partition had acknowledged is in the table; -Infinity if there is none. */
-export async function caughtUpMs({
-  store,
-  state,
-  partitions,
-}: Pick<JudgeOptions, 'store' | 'state' | 'partitions'>): Promise<number> {
+async function caughtUpMs(
+  { store, state, staged, partitions }: JudgeOptions,
+  runs: RunPaths,
+): Promise<number> {
   const appliedHeads = new Map<number, { head: number; topicId: string }>();
   for (const partition of partitions) {
     const chain = state.chains.get(partition);
     if (chain === undefined) return Number.NEGATIVE_INFINITY;
-    appliedHeads.set(partition, { head: await appliedHead(store, chain), topicId: chain.base.topicId });
+    const head = await appliedHead(store, chain, staged);
+    appliedHeads.set(partition, { head, topicId: chain.base.topicId });
   }
   const newest = new Map<number, number>();
-  for await (const { observations } of plansNewestFirst(store, state.topic)) {
+  for await (const { observations } of plansNewestFirst(store, runs)) {
     for (const { partition, topicId, headRead, timeMs, highWatermark } of observations) {
       const chain = appliedHeads.get(partition);
       const isVoid = chain?.topicId !== topicId || highWatermark < headRead;
@@ -72,16 +81,21 @@ export async function caughtUpMs({
 }
 
 /** Published is not applied: a record that another process is still moving into place doesn't count yet. */
-async function appliedHead(store: Store, { commits, head, generation }: Chain): Promise<number> {
+async function appliedHead(
+  store: Store,
+  { commits, head, generation }: Chain,
+  staged: JudgeOptions['staged'],
+): Promise<number> {
   const last = commits.at(-1);
-  return last === undefined || (await isApplied(store, last, generation)) ? head : last.start;
+  return last === undefined || (await isApplied(store, last, generation, staged)) ? head : last.start;
 }
 
 /** Marks every hour that is complete and not marked as it now stands. */
 export async function judgeHours(options: JudgeOptions): Promise<Judgement> {
   const { store, state, markedHours } = options;
-  const completeUntilMs = (await caughtUpMs(options)) - options.graceMs;
-  const before = await newestOutcome(store, state.topic);
+  const runs = await listRuns(store, state.topic);
+  const completeUntilMs = (await caughtUpMs(options, runs)) - options.graceMs;
+  const before = await newestOutcome(store, runs);
   const data = liveFilesByHour(state);
   const late = liveFilesByHour(state, 'late');
   const removed = Map.groupBy(
@@ -91,7 +105,7 @@ export async function judgeHours(options: JudgeOptions): Promise<Judgement> {
   const moving = await hoursInMotion(options);
   const touched = touchedSince(options, before, data, late);
   // A judge that died between a marker and its copy left an hour without `_SUCCESS`: every marked hour is looked at again.
-  const unsure = (await areMarksWhole(options)) ? [] : markedHours;
+  const unsure = (await areMarksWhole(options, runs)) ? [] : markedHours;
   const isExpired = (hour: Hour) => hour < (state.log.expiredBefore ?? '');
   const isComplete = (hour: Hour) =>
     hourEndMs(parseHour(hour) ?? Number.POSITIVE_INFINITY) <= completeUntilMs && !moving.has(hour);
@@ -101,15 +115,18 @@ export async function judgeHours(options: JudgeOptions): Promise<Judgement> {
   const judgement: Judgement = { marked: [], judgedHeads: {}, judgedRewrite: 0, problems: [] };
   // A marked hour that changed must be looked at again, if not by this run: a new partition may hold everything up.
   let isSettled = touched.every((hour) => !markedHours.has(hour) || isComplete(hour) || isExpired(hour));
+  // One for all hours: should this judge die, what lies there tells the next one to look at every mark again.
+  const staging = markerStagingDirectory(state.topic, newAttempt());
   const queue = candidates.values();
   const judges = Array.from({ length: HOURS_AT_ONCE }, async () => {
     for (const hour of queue) {
       const of = (files: ReadonlyMap<Hour, LiveFile[]>) => files.get(hour) ?? [];
       const files = { data: of(data), late: of(late), removed: removed.get(hour) ?? [] };
-      if (!(await judgeHour(options, hour, files, judgement))) isSettled = false;
+      if (!(await judgeHour(options, staging, hour, files, judgement))) isSettled = false;
     }
   });
   await Promise.all(judges);
+  if (candidates.length > 0) await store.remove(staging);
   judgement.marked.sort();
   judgement.judgedHeads = isSettled ? headsOf(state) : (before?.judgedHeads ?? {});
   judgement.judgedRewrite = isSettled ? state.log.seq : (before?.judgedRewrite ?? 0);
@@ -137,18 +154,15 @@ function touchedSince(
 }
 
 /** The hours of a rewrite that is published but not applied: their files are on their way. */
-async function hoursInMotion({ store, state: { log } }: JudgeOptions): Promise<ReadonlySet<Hour>> {
+async function hoursInMotion({ store, staged, state: { log } }: JudgeOptions): Promise<ReadonlySet<Hour>> {
   const last = log.rewrites.at(-1);
   if (last === undefined || log.generation === undefined) return new Set();
-  return new Set((await isRewriteApplied(store, last, log.generation)) ? [] : touchedHours(last));
+  return new Set((await isRewriteApplied(store, last, log.generation, staged)) ? [] : touchedHours(last));
 }
 
 /** Whether no judge died, or is at work, between a marker and its copy: it would have left its staging behind. */
-async function areMarksWhole({ store, state, run }: JudgeOptions): Promise<boolean> {
-  return (
-    (await store.list(markersStagingDirectory(state.topic))).length === 0 &&
-    (await hasLastRunEnded(store, state.topic, run))
-  );
+async function areMarksWhole({ store, state, run }: JudgeOptions, runs: RunPaths): Promise<boolean> {
+  return hasLastRunEnded(runs, run) && (await store.list(markersStagingDirectory(state.topic))).length === 0;
 }
 
 /** Where a chain stands is said of its incarnation: the offsets of a topic created anew begin again. */
@@ -200,6 +214,7 @@ interface HourFiles {
 /** Marks one hour as it stands. False: it must be looked at again, because files are missing or another judge was faster. */
 async function judgeHour(
   options: JudgeOptions,
+  staging: string,
   hour: Hour,
   { data: files, late, removed }: HourFiles,
   judgement: Judgement,
@@ -220,7 +235,7 @@ async function judgeHour(
     .digest('hex');
   const newest = markedHours.has(hour) ? await newestMarker(store, state.topic, hour) : undefined;
   if (newest?.filesSha256 === filesSha256) {
-    await repairSuccess(store, newest);
+    await repairSuccess(store, newest, staging);
     return true;
   }
   if (newest !== undefined && knowsMore(newest, state)) return false;
@@ -246,7 +261,7 @@ async function judgeHour(
     },
     filesSha256,
   };
-  if (!(await publishMarker(store, body))) return false;
+  if (!(await publishMarker(store, body, staging))) return false;
   judgement.marked.push(hour);
   return true;
 }

@@ -7,14 +7,7 @@ import { z } from 'zod';
 import { BrokenRecord } from './commit.ts';
 import { newAttempt } from './commit-chain.ts';
 import type { Hour } from './hour.ts';
-import {
-  hourMarkersDirectory,
-  hoursDirectory,
-  markerStagingDirectory,
-  parseVersionName,
-  successPath,
-  versionName,
-} from './paths.ts';
+import { hourMarkersDirectory, hoursDirectory, parseVersionName, successPath, versionName } from './paths.ts';
 import type { Store } from './store/store.ts';
 
 /** How often one judge copies a marker because another has published the next meanwhile. */
@@ -83,42 +76,39 @@ async function readMarker(store: Store, path: string): Promise<HourMarker | unde
 /**
  * Publishes a marker and copies it to `_SUCCESS`. Returns false if another process took the version: it has judged the
  * hour too, and its word stands. A judge that dies between the two leaves an old or no `_SUCCESS`; the next run sees that
- * this one did not end, and mends it.
+ * this one did not end, and mends it. `staging`: a directory of the caller's own, its to remove when all its markers stand.
  */
-export async function publishMarker(store: Store, body: Omit<HourMarker, 'v' | 'attempt'>): Promise<boolean> {
-  const attempt = newAttempt();
-  const record: HourMarker = marker.parse({ v: 1, ...body, attempt });
+export async function publishMarker(
+  store: Store,
+  body: Omit<HourMarker, 'v' | 'attempt'>,
+  staging: string,
+): Promise<boolean> {
+  const record: HourMarker = marker.parse({ v: 1, ...body, attempt: newAttempt() });
   const directory = hourMarkersDirectory(record.topic, record.hour);
-  const staging = markerStagingDirectory(record.topic, attempt);
+  const staged = `${staging}/${record.hour}-marker.json.tmp`;
   await store.makeDirectory(directory);
-  await store.create(`${staging}/marker.json.tmp`, encode(record));
-  const outcome = await store.publish(
-    `${staging}/marker.json.tmp`,
-    `${directory}/${versionName(record.version)}`,
-  );
+  await store.create(staged, encode(record));
+  const outcome = await store.publish(staged, `${directory}/${versionName(record.version)}`);
   if (outcome === 'published') await writeSuccess(store, record, staging);
-  await store.remove(staging);
   return outcome === 'published';
 }
 
 /** Makes `_SUCCESS` say what the newest marker says, if it doesn't. */
-export async function repairSuccess(store: Store, newest: HourMarker): Promise<void> {
+export async function repairSuccess(store: Store, newest: HourMarker, staging: string): Promise<void> {
   const found = await store.read(successPath(newest.topic, newest.hour));
-  if (found?.equals(encode(newest))) return;
-  const staging = markerStagingDirectory(newest.topic, newAttempt());
-  await writeSuccess(store, newest, staging);
-  await store.remove(staging);
+  if (!found?.equals(encode(newest))) await writeSuccess(store, newest, staging);
 }
 
 /** Looks again after each copy: of two judges the slower may have put its older marker over the newer one. */
 async function writeSuccess(store: Store, record: HourMarker, staging: string): Promise<void> {
   const { topic, hour } = record;
   const path = successPath(topic, hour);
-  await store.makeDirectory(path.slice(0, path.lastIndexOf('/')));
+  if (record.files === 0) await store.makeDirectory(path.slice(0, path.lastIndexOf('/'))); // else its files stand in it
   let copied = record;
   for (let copy = 0; copy < MAX_COPIES; copy++) {
-    await store.create(`${staging}/success-${copy}.json.tmp`, encode(copied));
-    await store.overwrite(`${staging}/success-${copy}.json.tmp`, path);
+    const staged = `${staging}/${hour}-success-${copy}.json.tmp`;
+    await store.create(staged, encode(copied));
+    await store.overwrite(staged, path);
     if ((await newestVersion(store, topic, hour)) <= copied.version) return;
     copied = (await newestMarker(store, topic, hour)) ?? copied;
   }

@@ -4,6 +4,8 @@
  */
 import type { KafkaClient } from '../broker/client/client.ts';
 import type { Settings } from '../config/settings.ts';
+import { listStaged } from './apply.ts';
+import type { Chain } from './commit-chain.ts';
 import { forgetHistory } from './forget.ts';
 import type { Hour } from './hour.ts';
 import { type Judgement, judgeHours } from './hour-judge.ts';
@@ -31,19 +33,22 @@ export interface SeenBefore {
   skewMs: number;
   /** The run's clock when it began; milliseconds since 1970. */
   takenMs: number;
+  /** Chains as the run has last read them: only what was added since is read again. */
+  chains?: ReadonlyMap<number, Chain>;
 }
 
 /** Undefined: the hours were not judged, and a warning says why. */
 export async function judgeTopic(
   options: JudgeTopicOptions,
   topic: string,
-  { markedHours, skewMs, takenMs }: SeenBefore,
+  { markedHours, skewMs, takenMs, chains }: SeenBefore,
 ): Promise<Judgement | undefined> {
   const { store, client, settings, warn, run, now } = options;
   const { graceMs, emptyHoursPerRun } = settings.loader;
   try {
-    const state = await readTopicState(store, topic);
-    await sweepStaging(store, state);
+    const state = await readTopicState(store, topic, chains);
+    const staged = await listStaged(store, topic); // after the chains
+    await sweepStaging(store, state, staged);
     if (skewMs > Math.max(graceMs / 2, CLOCK_TOLERANCE_MS)) {
       warn(
         `${topic}: the clocks of this machine and of ${store.url} differ by ${Math.round(skewMs)} ms; no hour was marked complete, set one of them right`,
@@ -58,6 +63,7 @@ export async function judgeTopic(
     const judgement = await judgeHours({
       store,
       state,
+      staged,
       partitions: found.partitions.map(({ partition }) => partition),
       markedHours,
       graceMs,
@@ -68,7 +74,7 @@ export async function judgeTopic(
     for (const problem of judgement.problems) warn(problem);
     await sweepMarkers(store, topic, takenMs);
     const sealer = { run, nowMs: now() };
-    await forgetHistory(store, topic, { limit: settings.loader.sealAfterRecords, sealer });
+    await forgetHistory(store, state, { limit: settings.loader.sealAfterRecords, sealer });
     return judgement;
   } catch (error) {
     warn(`${topic}: hours were not judged: ${error instanceof Error ? error.message : String(error)}`);

@@ -8,7 +8,7 @@ import { KafkaClient } from '../broker/client/client.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Accepted } from './accept.ts';
 import type { Hour } from './hour.ts';
-import { openSpoolDirectory } from './spool-directory.ts';
+import { openRecordCache, openSpoolDirectory } from './spool-directory.ts';
 import type { Store } from './store/store.ts';
 import { TaskPool } from './task-pool.ts';
 import { loadTopic, type TopicLoadOptions, type TopicOutcome } from './topic-load.ts';
@@ -78,6 +78,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
           pool,
           workers,
           spoolDirectory: spool.path,
+          records: openRecordCache(settings.loader),
           run: runId,
           untilMs,
           maxEvents,

@@ -7,8 +7,9 @@ import { PartitionStopped } from './accept.ts';
 import { applyCommit } from './apply.ts';
 import { assembleCommit, type CommitContext } from './assemble-commit.ts';
 import type { Commit } from './commit.ts';
-import { type Chain, newAttempt, publishCommit } from './commit-chain.ts';
+import { type Chain, newAttempt, publishCommit, withCommit } from './commit-chain.ts';
 import { HOUR_MS, type HourIndex, parseHour } from './hour.ts';
+import type { MadeDirectories } from './made-directories.ts';
 import { attemptDirectory } from './paths.ts';
 import type { PlannedPartition } from './plan.ts';
 import { recoverChain } from './recover.ts';
@@ -26,6 +27,7 @@ export interface TopicRun extends Omit<CommitContext, 'chain' | 'attempt' | 'now
   client: KafkaClient;
   pool: TaskPool;
   now: () => number;
+  made: MadeDirectories;
   /** Asks the broker again what the partition's log is. */
   look: (partition: number) => Promise<LogView>;
   task: Pick<TaskInput, 'bounds' | 'tombstones' | 'client' | 'loader' | 'webhdfs' | 'spoolDirectory'>;
@@ -41,12 +43,12 @@ export async function loadPartition(
   let [at, todo] = [chain, planned];
   for (let outbid = 0; outbid < MAX_OUTBID; outbid++) {
     const commit = await attemptLoad(run, at, todo);
-    const after = (await recoverChain(run.store, at.topic, at.partition)) ?? at;
+    if (commit === undefined) return { chain: at, commits };
     if (commit !== 'lost') {
-      if (commit !== undefined) commits.push(commit);
-      return { chain: after, commits };
+      commits.push(commit);
+      return { chain: withCommit(at, commit), commits };
     }
-    at = after;
+    at = (await recoverChain(run.store, at.topic, at.partition)) ?? at;
     if (at.head >= planned.range.until) return { chain: at, commits };
     const rest = { from: at.head, until: planned.range.until };
     todo = { partition: planned.partition, range: rest, tasks: [rest] };
@@ -83,15 +85,16 @@ async function attemptLoad(
     mayLand = true;
     const published = await publishCommit(store, generation, commit);
     if (published === 'won') {
-      await applyCommit(store, commit, generation, true);
+      await applyCommit(store, commit, generation, true, run.made);
       return commit;
     }
     mayLand = false;
     return 'lost';
   } finally {
     // Until its publish is sent, or once it has lost, an attempt is this process's own to clear away. In between it may
-    // still land and must keep its files; after a win they were moved.
-    if (!mayLand) await store.remove(staging);
+    // still land and must keep its files; after a win they were moved. What can't be removed now is swept when the name
+    // is taken: the trouble to tell is the one that ended the attempt.
+    if (!mayLand) await store.remove(staging).catch(() => {});
   }
 }
 
@@ -119,8 +122,9 @@ async function runTasks(
   const failed =
     results.find((result) => !result.ok && !result.abandoned) ?? results.find((result) => !result.ok);
   if (failed === undefined || failed.ok) return done;
-  // Staging of an outbid attempt is swept by its winner, under the feet of the tasks that fill it.
-  const now = await recoverChain(run.store, topic, partition);
+  // Staging of an outbid attempt is swept by its winner, under the feet of the tasks that fill it. Where the chain can't be
+  // read now, what failed is the trouble to tell.
+  const now = await recoverChain(run.store, topic, partition).catch(() => undefined);
   if (!failed.abandoned && now !== undefined && now.head > chain.head) return 'lost';
   throw new PartitionStopped(`${topic}-${partition}: ${failed.message}`, { cause: failed.stack });
 }

@@ -1,11 +1,14 @@
 /**
- * Brings a topic into a state that may be built on: chains read, checked and their last record applied, whoever published
- * it, seals opened, and the last rewrite applied. Nothing is planned, read, rewritten or swept before this.
+ * Brings a topic into a state that may be built on: chains read, checked, rooted where they are new, and their last record
+ * applied, whoever published it; seals opened; and the last rewrite applied. Nothing is planned, read, rewritten or swept
+ * before this.
  */
-import { applyCommit, isApplied } from './apply.ts';
+import { applyCommit, isApplied, listStaged } from './apply.ts';
 import { applyRewrite, isRewriteApplied } from './apply-rewrite.ts';
-import { type Chain, listPartitions, readChain } from './commit-chain.ts';
+import type { Base } from './commit.ts';
+import { type Chain, listPartitions, readChain, rootChain } from './commit-chain.ts';
 import { openGeneration, openRewriteGeneration } from './generation.ts';
+import type { RecordCache } from './record-cache.ts';
 import { type RewriteLog, readRewriteLog } from './rewrite-log.ts';
 import type { Store } from './store/store.ts';
 import { readTopicState, type TopicState } from './table-state.ts';
@@ -16,23 +19,42 @@ export async function recoverChain(
   topic: string,
   partition: number,
 ): Promise<Chain | undefined> {
-  const found = await readChain(store, topic, partition);
-  if (found === undefined) return undefined;
-  const chain = found.seal ? await openGeneration(store, found, found.seal) : found;
-  const last = chain.commits.at(-1);
-  if (last !== undefined && !(await isApplied(store, last, chain.generation)))
-    await applyCommit(store, last, chain.generation, false);
+  const chain = await readOpenChain(store, topic, partition);
+  if (chain !== undefined) await rollForward(store, chain);
   return chain;
+}
+
+async function readOpenChain(
+  store: Store,
+  topic: string,
+  partition: number,
+  cache?: RecordCache,
+): Promise<Chain | undefined> {
+  const chain = await readChain(store, topic, partition, cache);
+  return chain?.seal ? await openGeneration(store, chain, chain.seal) : chain;
+}
+
+async function rollForward(store: Store, chain: Chain, staged?: ReadonlySet<string>): Promise<void> {
+  const last = chain.commits.at(-1);
+  if (last !== undefined && !(await isApplied(store, last, chain.generation, staged)))
+    await applyCommit(store, last, chain.generation, false);
 }
 
 /** Reads the log of rewrites and rolls its last one forward. To be called after the chains were recovered. */
 export async function recoverRewrites(store: Store, topic: string): Promise<RewriteLog> {
-  const found = await readRewriteLog(store, topic);
+  return await rollRewriteForward(store, await readRewriteLog(store, topic));
+}
+
+async function rollRewriteForward(
+  store: Store,
+  found: RewriteLog,
+  staged?: ReadonlySet<string>,
+): Promise<RewriteLog> {
   const log = found.seal ? await openRewriteGeneration(store, found, found.seal) : found;
   const last = log.rewrites.findLast(({ kind }) => kind !== 'seal');
   if (last === undefined || log.generation === undefined) return log;
   // Whoever seals has rolled forward before, so only a rewrite of the current generation can be unapplied.
-  if (!(await isRewriteApplied(store, last, log.generation)))
+  if (!(await isRewriteApplied(store, last, log.generation, staged)))
     await applyRewrite(store, last, log.generation, false);
   return log;
 }
@@ -42,4 +64,57 @@ export async function recoverTopic(store: Store, topic: string): Promise<TopicSt
   for (const partition of await listPartitions(store, topic)) await recoverChain(store, topic, partition);
   await recoverRewrites(store, topic);
   return await readTopicState(store, topic);
+}
+
+/** What a run does to its partitions side by side: `step` may end one of them without the others. */
+export interface Recovering {
+  partition: number;
+  chain?: Chain;
+  /** Runs a step of this partition, unless an earlier one failed. */
+  step(act: () => Promise<void>): Promise<void>;
+}
+
+export interface LoadRecovery {
+  store: Store;
+  topic: string;
+  cache: RecordCache | undefined;
+  /** What a partition's chain begins with; `policy` and `rewriteSeq` as they hold for this topic. */
+  root: (
+    partition: number,
+    policy: Base['policy'],
+    rewriteSeq: number,
+  ) => Promise<Omit<Base, 'v' | 'attempt'>>;
+  startPolicy: Base['policy'];
+}
+
+/**
+ * The same for a load, which roots new partitions too, and lists once what can be listed once for all of them. New
+ * partitions of a topic that was loaded before begin at the earliest record.
+ */
+export async function recoverForLoad(
+  { store, topic, cache, root, startPolicy }: LoadRecovery,
+  partitions: readonly Recovering[],
+): Promise<void> {
+  const known = new Set(await listPartitions(store, topic));
+  const policy = known.size > 0 ? 'earliest' : startPolicy;
+  const forAll = (act: (one: Recovering) => Promise<void>) =>
+    Promise.all(partitions.map((one) => one.step(() => act(one))));
+  await forAll(async (one) => {
+    const chain = known.has(one.partition)
+      ? await readOpenChain(store, topic, one.partition, cache)
+      : undefined;
+    if (chain !== undefined) one.chain = chain;
+  });
+  // Both listed after the chains: a rewrite may have retired what would be rolled forward, and what is not staged any
+  // more is applied.
+  const rewrites = readRewriteLog(store, topic);
+  const staged = rewrites.then(() => listStaged(store, topic));
+  staged.catch(() => {}); // told as the error of each partition
+  await forAll(async (one) => {
+    const { seq } = await rewrites;
+    if (one.chain !== undefined) return await rollForward(store, one.chain, await staged);
+    one.chain = await rootChain(store, await root(one.partition, policy, seq));
+  });
+  const log = await rewrites.catch(() => undefined);
+  if (log !== undefined) await rollRewriteForward(store, log, await staged);
 }

@@ -37,6 +37,8 @@ export interface RewriteLog {
   rewrites: Rewrite[];
   /** The seal that ends the generation, while the next one has no base yet. */
   seal: Rewrite | undefined;
+  /** Earlier generations that are still there. */
+  older: number;
   /** Number of the last rewrite; 0 before the first. */
   seq: number;
   headSha256: string;
@@ -64,6 +66,7 @@ async function readGenerations(store: Store, topic: string): Promise<{ log: Rewr
     generation: undefined,
     rewrites: [],
     seal: undefined,
+    older: Math.max(0, generations.length - 1),
     seq: 0,
     headSha256: '',
     fence: 0,

@@ -91,17 +91,27 @@ export async function writeOutcome(store: Store, id: RunId, body: RunOutcome): P
   await store.create(runPath(id.topic, id.startedAt, id.run, 'outcome'), json(outcome.parse(body)));
 }
 
+/** Paths of what runs left behind, newest run first; listed once, for those who look for plans, outcomes and starts. */
+export type RunPaths = readonly string[];
+
+export async function listRuns(store: Store, topic: string): Promise<RunPaths> {
+  const directory = runsDirectory(topic);
+  return (await store.list(directory)).map(({ name }) => `${directory}/${name}`).reverse();
+}
+
+const ofStage = (paths: RunPaths, stage: RunStage) => paths.filter((path) => runStage(path) === stage);
+
 /** The plans of all runs, newest first; one that can't be read (a run that died while writing it) is passed over. */
-export async function* plansNewestFirst(store: Store, topic: string): AsyncGenerator<RunPlan> {
-  for (const path of await pathsNewestFirst(store, topic, 'plan')) {
+export async function* plansNewestFirst(store: Store, runs: RunPaths): AsyncGenerator<RunPlan> {
+  for (const path of ofStage(runs, 'plan')) {
     const found = plan.safeParse(await readJson(store, path));
     if (found.success) yield found.data;
   }
 }
 
 /** The newest outcome that can be read, or undefined. */
-export async function newestOutcome(store: Store, topic: string): Promise<RunOutcome | undefined> {
-  for (const path of await pathsNewestFirst(store, topic, 'outcome')) {
+export async function newestOutcome(store: Store, runs: RunPaths): Promise<RunOutcome | undefined> {
+  for (const path of ofStage(runs, 'outcome')) {
     const found = outcome.safeParse(await readJson(store, path));
     if (found.success) return found.data;
   }
@@ -109,20 +119,9 @@ export async function newestOutcome(store: Store, topic: string): Promise<RunOut
 }
 
 /** Whether the run before this one ended: a run that died may have left marks half made. */
-export async function hasLastRunEnded(store: Store, topic: string, currentRun: string): Promise<boolean> {
-  const [last] = (await pathsNewestFirst(store, topic, 'started')).filter(
-    (path) => !path.includes(currentRun),
-  );
-  if (last === undefined) return true;
-  return (await store.stat(last.replace(/started\.json$/, 'outcome.json'))) !== undefined;
-}
-
-async function pathsNewestFirst(store: Store, topic: string, stage: RunStage): Promise<string[]> {
-  const directory = runsDirectory(topic);
-  const names = (await store.list(directory))
-    .map(({ name }) => name)
-    .filter((name) => runStage(name) === stage);
-  return names.reverse().map((name) => `${directory}/${name}`);
+export function hasLastRunEnded(runs: RunPaths, currentRun: string): boolean {
+  const last = ofStage(runs, 'started').find((path) => !path.includes(currentRun));
+  return last === undefined || runs.includes(last.replace(/started\.json$/, 'outcome.json'));
 }
 
 async function readJson(store: Store, path: string): Promise<unknown> {

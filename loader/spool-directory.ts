@@ -7,6 +7,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { Settings } from '../config/settings.ts';
+import { RecordCache } from './record-cache.ts';
 import { localWarehousePath } from './store/open-store.ts';
 
 const NAME = '.millrace-spool';
@@ -36,6 +37,14 @@ export async function openSpoolDirectory(
     if (!isRunning(pid)) await rm(join(root, name), { recursive: true, force: true });
   }
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Where records of a distant warehouse are kept from run to run; undefined for a local one, which is as near itself. */
+export function openRecordCache(
+  settings: Pick<Settings['loader'], 'spoolDir' | 'warehouse'>,
+): RecordCache | undefined {
+  if (localWarehousePath(settings.warehouse) !== undefined) return undefined;
+  return new RecordCache(spoolRoot(settings), settings.warehouse);
 }
 
 function isRunning(pid: number): boolean {

@@ -1,9 +1,10 @@
 /**
  * The second half of a load task: turns what lies in the spool into files staged in the warehouse, hour by hour, and
- * checks each one there. A staged file is invisible and unnamed; it counts only once a commit record names it.
+ * checks each one there. A staged file is invisible and unnamed; it counts only once a commit record names it. Uploads run
+ * while the next files are written; what was staged is known to be whole when `finish` has returned.
  */
 import { randomUUID } from 'node:crypto';
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DataFile } from './commit.ts';
 import { FileFacts } from './file-facts.ts';
@@ -13,6 +14,7 @@ import { stagedName } from './paths.ts';
 import type { Spool } from './spool.ts';
 import { RowReader } from './spool-row.ts';
 import { type Store, StoreError } from './store/store.ts';
+import { UploadQueue } from './upload-queue.ts';
 
 /** A staged file as a task reports it: all of its record entry but the final name, which depends on the whole record. */
 export type StagedFile = Omit<DataFile, 'final'>;
@@ -38,10 +40,16 @@ const FIRST_SHRINK = 0.25;
 const PARQUET_MAGIC = 'PAR1';
 /** Smallest Parquet file there can be. */
 const MIN_PARQUET_BYTES = 12;
+/** Files of one task on their way at once: enough to hide the round trips of small ones, few enough for a DataNode. */
+export const UPLOADS_AT_ONCE = 4;
+/** What they may take of the local disk together, beside the spool and the file that is being written. */
+const UPLOADING_BYTES = 256 * 1024 * 1024;
 
-export class FileStager {
+export class FileStager implements AsyncDisposable {
   readonly #options: StagerOptions;
-  readonly files: StagedFile[] = [];
+  readonly #uploads = new UploadQueue({ files: UPLOADS_AT_ONCE, bytes: UPLOADING_BYTES });
+  /** In the order in which they were written: their final names are numbered by it. */
+  readonly #files: StagedFile[] = [];
   #part = 0;
   #bytesPerRow = Number.NaN;
 
@@ -85,6 +93,7 @@ export class FileStager {
     let left = facts.rows;
     const source: RowSource = () => {
       checkStop();
+      this.check();
       return left-- > 0 ? rows() : undefined;
     };
     const metadata = {
@@ -93,7 +102,7 @@ export class FileStager {
       'millrace.minOffset': String(facts.minOffset),
       'millrace.maxOffset': String(facts.maxOffset),
     };
-    try {
+    await this.#stage(role, hour, path, name, facts, async () => {
       const { bytes } = await writer.write(source, {
         path,
         partition,
@@ -104,10 +113,9 @@ export class FileStager {
         metadata,
       });
       this.#bytesPerRow = bytes / facts.rows;
-      await this.#upload(role, hour, path, name, bytes, facts);
-    } finally {
-      rmSync(path, { force: true });
-    }
+      checkParquet(path, bytes);
+      return bytes;
+    });
   }
 
   /** A local file of its own: the staged name is unique within its record only, and all tasks share the directory. */
@@ -122,57 +130,79 @@ export class FileStager {
       const of = facts.get(hour)!;
       const name = stagedName(this.#options.task, this.#part++);
       const local = this.#localPath();
-      try {
-        const bytes = writeBlocks(local, spool.blocks(hour));
-        await this.#upload('quarantine', hour, local, name, bytes, of);
-      } finally {
-        rmSync(local, { force: true });
-      }
+      await this.#stage('quarantine', hour, local, name, of, async () =>
+        writeBlocks(local, spool.blocks(hour)),
+      );
     }
   }
 
-  async #upload(
+  /** Throws if an upload has failed. */
+  check(): void {
+    this.#uploads.check();
+  }
+
+  /** Waits for the uploads under way; the files are staged and proven then. Throws the first failure. */
+  async finish(): Promise<readonly StagedFile[]> {
+    await this.#uploads.drain();
+    this.#options.checkStop();
+    return this.#files;
+  }
+
+  /** Waits until no upload runs, whatever became of them: nothing may write to staging that is about to be removed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#uploads[Symbol.asyncDispose]();
+  }
+
+  /** Writes a local file, hands it to the uploads, and has it removed when it is there, or when that failed. */
+  async #stage(
     role: DataFile['role'],
     hour: HourIndex,
     local: string,
     name: string,
-    bytes: number,
-    facts: FileFacts,
+    { rows, minOffset, maxOffset, minTime, maxTime, digest }: FileFacts,
+    write: () => Promise<number>,
   ): Promise<void> {
-    const { store, topic, directory } = this.#options;
-    const staged = `${directory}/${name}`;
-    await stageFile(store, local, `${topic}/${staged}`, { bytes, role });
-    const { rows, minOffset, maxOffset, minTime, maxTime, digest } = facts;
-    this.files.push({
-      role,
-      staged,
-      hour: hourName(hour),
-      rows,
-      bytes,
-      minOffset,
-      maxOffset,
-      minTime,
-      maxTime,
-      digest,
-    });
+    const staged = `${this.#options.directory}/${name}`;
+    const remove = () => rmSync(local, { force: true });
+    try {
+      const bytes = await write();
+      await this.#uploads.add(bytes, () => this.#upload(local, staged, bytes).finally(remove));
+      const offsets = { minOffset, maxOffset };
+      const times = { minTime, maxTime };
+      this.#files.push({ role, staged, hour: hourName(hour), rows, bytes, ...offsets, ...times, digest });
+    } catch (error) {
+      remove();
+      throw error;
+    }
+  }
+
+  async #upload(local: string, staged: string, bytes: number): Promise<void> {
+    const { store, topic } = this.#options;
+    await uploadWhole(store, local, `${topic}/${staged}`, bytes);
   }
 }
 
-/** Uploads a finished file to its place in staging and reads back what the store holds: its length and, for Parquet, its closing magic. */
-export async function stageFile(
-  store: Store,
-  local: string,
-  path: string,
-  { bytes, role }: Pick<DataFile, 'bytes' | 'role'>,
-): Promise<void> {
+/** Uploads a finished file; throws unless the store tells the length that it has. */
+export async function uploadWhole(store: Store, local: string, path: string, bytes: number): Promise<void> {
   const arrived = await store.upload(local, path);
-  const fail = (what: string) =>
-    new StoreError('upload', path, what, { retriable: true, hint: 'run it again' });
-  if (arrived !== bytes) throw fail(`${arrived} bytes arrived of ${bytes}`);
-  if (role === 'quarantine') return;
-  const tail = await store.readRange(path, bytes - PARQUET_MAGIC.length, PARQUET_MAGIC.length);
+  if (arrived !== bytes)
+    throw new StoreError('upload', path, `${arrived} bytes arrived of ${bytes}`, {
+      retriable: true,
+      hint: 'run it again',
+    });
+}
+
+/** Proves that the local file is whole before it is sent; of the sent one the store proves the length. */
+export function checkParquet(path: string, bytes: number): void {
+  const tail = Buffer.alloc(PARQUET_MAGIC.length);
+  const fd = openSync(path, 'r');
+  try {
+    readSync(fd, tail, 0, tail.length, Math.max(0, bytes - tail.length));
+  } finally {
+    closeSync(fd);
+  }
   if (bytes < MIN_PARQUET_BYTES || tail.toString('latin1') !== PARQUET_MAGIC)
-    throw fail('the file does not end as a Parquet file does');
+    throw new Error(`${path} does not end as a Parquet file does: nothing was committed; run the load again`);
 }
 
 /** The rows of an hour one after the other, across its blocks. */

@@ -3,6 +3,7 @@
  * nothing: it is dead exactly when the name it wants is taken by another, when its own record is applied, or when the
  * generation it belongs to is gone. The wanted name stands in the staging path, so any process can tell.
  */
+import { listStaged } from './apply.ts';
 import { HOUR_MS } from './hour.ts';
 import {
   attemptDirectory,
@@ -18,11 +19,15 @@ import type { TopicState } from './table-state.ts';
 /** What a sweep must know: the chains and the log as they were read after they were rolled forward. */
 export type SweptState = Pick<TopicState, 'topic' | 'chains' | 'log'>;
 
-/** Sweeps a topic's staging; returns how many attempts were removed. */
-export async function sweepStaging(store: Store, state: SweptState): Promise<number> {
+/** Sweeps a topic's staging; returns how many attempts were removed. `staged`: the wanted names that something is staged for, if they were listed already. */
+export async function sweepStaging(
+  store: Store,
+  state: SweptState,
+  staged?: ReadonlySet<string>,
+): Promise<number> {
   const { topic } = state;
   let removed = 0;
-  for (const { name } of await store.list(stagingDirectory(topic))) {
+  for (const name of staged ?? (await listStaged(store, topic))) {
     const want = parseWantedName(name);
     const standing = want && standingOf(state, want);
     if (want === undefined || standing === undefined || standing.isFree) continue;

@@ -3,7 +3,7 @@
  * is the only truth about which rows count; a directory listing is not.
  */
 import { BrokenRecord, type DataFile } from './commit.ts';
-import { type Chain, listPartitions, readChain } from './commit-chain.ts';
+import { type Chain, continueChain, listPartitions, readChain } from './commit-chain.ts';
 import { foldFiles, type LiveFile } from './fold.ts';
 import type { Hour } from './hour.ts';
 import { type RewriteLog, readRewriteLog } from './rewrite-log.ts';
@@ -20,16 +20,21 @@ export interface TopicState {
 
 /** Most looks at a table whose chains are being sealed meanwhile. */
 const LOOKS = 8;
+/** Chains read side by side. */
+const CHAINS_AT_ONCE = 8;
 
-/** Reads the state of a topic. A topic never loaded has no chains. Throws BrokenRecord if a chain or the log is broken. */
-export async function readTopicState(store: Store, topic: string): Promise<TopicState> {
+/**
+ * Reads the state of a topic. A topic never loaded has no chains. Throws BrokenRecord if a chain or the log is broken.
+ * `read`: chains that this process has read before; of those only what was added since is read.
+ */
+export async function readTopicState(
+  store: Store,
+  topic: string,
+  read: ReadonlyMap<number, Chain> = new Map(),
+): Promise<TopicState> {
   let before: string | undefined;
   for (let look = 0; look < LOOKS; look++) {
-    const chains = new Map<number, Chain>();
-    for (const partition of await listPartitions(store, topic)) {
-      const chain = await readChain(store, topic, partition);
-      if (chain !== undefined) chains.set(partition, chain);
-    }
+    const chains = await readChains(store, topic, look === 0 ? read : new Map());
     const state = foldState(topic, chains, await readRewriteLog(store, topic));
     const old = chainsOlderThanLog(state);
     if (old === '' || old === before) return state;
@@ -38,6 +43,24 @@ export async function readTopicState(store: Store, topic: string): Promise<Topic
   throw new BrokenRecord(
     `${topic}: its chains were sealed ${LOOKS} times while they were read; run this again`,
   );
+}
+
+async function readChains(
+  store: Store,
+  topic: string,
+  read: ReadonlyMap<number, Chain>,
+): Promise<Map<number, Chain>> {
+  const chains = new Map<number, Chain>();
+  const queue = (await listPartitions(store, topic)).values();
+  const readers = Array.from({ length: CHAINS_AT_ONCE }, async () => {
+    for (const partition of queue) {
+      const before = read.get(partition);
+      const chain = before ? await continueChain(store, before) : await readChain(store, topic, partition);
+      if (chain !== undefined) chains.set(partition, chain);
+    }
+  });
+  await Promise.all(readers);
+  return new Map([...chains].sort(([a], [b]) => a - b));
 }
 
 export function foldState(topic: string, chains: ReadonlyMap<number, Chain>, log: RewriteLog): TopicState {

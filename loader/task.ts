@@ -129,7 +129,7 @@ async function runTask(input: TaskInput, { store, client, writer }: ThreadResour
   using rows = Spool.create(join(input.spoolDirectory, `${randomUUID()}.rows`));
   using refused = Spool.create(join(input.spoolDirectory, `${randomUUID()}.refused`));
   const sorter = new EventSorter({ ...input }, rows, refused);
-  const stager = new FileStager({
+  await using stager = new FileStager({
     ...stagerOptions(input),
     store,
     writer,
@@ -153,12 +153,14 @@ async function runTask(input: TaskInput, { store, client, writer }: ThreadResour
     next = Math.min(fetched.nextOffset, range.until);
     progress[0] = sorter.read;
     checkStop();
+    stager.check();
     if (rows.bytes + refused.bytes >= loader.spoolBytes) await stage();
     if (Atomics.load(stop, 0) === STOP.finish) break;
   }
   await stage();
+  const files = [...(await stager.finish())];
   const { read, filtered, expired, last, leaderEpoch } = sorter;
-  return { ok: true, next, files: stager.files, read, filtered, expired, last, leaderEpoch };
+  return { ok: true, next, files, read, filtered, expired, last, leaderEpoch };
 }
 
 function stagerOptions({ topic, partition, task, staging, spoolDirectory, schema, loader }: TaskInput) {

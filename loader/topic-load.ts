@@ -6,17 +6,17 @@ import type { KafkaClient } from '../broker/client/client.ts';
 import type { ClusterMetadata } from '../broker/client/cluster-metadata.ts';
 import type { Settings } from '../config/settings.ts';
 import { type EventSchema, findSchema } from '../schemas/event-schema.ts';
-import { type Accepted, acceptProblem, PartitionStopped } from './accept.ts';
+import { type Accepted, acceptProblem } from './accept.ts';
 import type { Commit } from './commit.ts';
-import { type Chain, listPartitions, rootChain } from './commit-chain.ts';
 import { HOUR_MS, type Hour } from './hour.ts';
 import type { Judgement } from './hour-judge.ts';
 import { listMarkedHours } from './hour-marker.ts';
 import { judgeTopic } from './judge-topic.ts';
+import { MadeDirectories } from './made-directories.ts';
 import { loadPartition, type TopicRun } from './partition-load.ts';
 import { type PlannedPartition, planLoad } from './plan.ts';
-import { recoverChain, recoverRewrites } from './recover.ts';
-import { readRewriteLog } from './rewrite-log.ts';
+import type { RecordCache } from './record-cache.ts';
+import { type LoadRecovery, type Recovering, recoverForLoad } from './recover.ts';
 import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
 import { type LogView, logProblem, viewLog } from './same-log.ts';
 import type { Store } from './store/store.ts';
@@ -31,6 +31,8 @@ export interface TopicLoadOptions {
   pool: TaskPool;
   workers: number;
   spoolDirectory: string;
+  /** Records of chains kept on the local disk; none where the warehouse is local itself. */
+  records: RecordCache | undefined;
   run: string;
   /** Records at or after this time are left for later; milliseconds since 1970. */
   untilMs?: number | undefined;
@@ -68,9 +70,7 @@ type Tombstones = TopicRun['task']['tombstones'];
 type TopicMetadata = ClusterMetadata['topics'][number];
 
 /** A partition on its way through a run. */
-interface Standing {
-  partition: number;
-  chain?: Chain;
+interface Standing extends Recovering {
   logStart: number;
   highWatermark: number;
   lastStable: number;
@@ -101,7 +101,8 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     standings,
     planned,
   );
-  const judgement = await judgeTopic(options, topic, { markedHours, skewMs, takenMs });
+  const read = standings.flatMap(({ partition, chain }) => (chain ? [[partition, chain] as const] : []));
+  const judgement = await judgeTopic(options, topic, { markedHours, skewMs, takenMs, chains: new Map(read) });
   const outcome = outcomeOf(topic, standings, judgement);
   await writeOutcome(store, id, {
     v: 1,
@@ -111,54 +112,42 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     hoursMarked: judgement?.marked.length ?? 0,
     judgedHeads: judgement?.judgedHeads ?? {},
     judgedRewrite: judgement?.judgedRewrite ?? 0,
+  }).catch((error: unknown) => {
+    // A run without an outcome is one that died: the next one looks after what it left. What stopped the partitions says more.
+    if (outcome.partitions.every((partition) => partition.error === null)) throw error;
+    options.warn(`${topic}: the outcome of the run was not written: ${(error as Error).message}`);
   });
   return outcome;
 }
 
-/** Reads, roots or repairs every chain. New partitions of a topic that was loaded before begin at the earliest record. */
+/** Reads, roots or repairs every chain. */
 async function recoverPartitions(
-  { store, client, settings, now }: TopicLoadOptions,
+  { store, client, settings, now, records }: TopicLoadOptions,
   { name: topic, topicId, partitions }: TopicMetadata,
 ): Promise<Standing[]> {
-  const policy = (await listPartitions(store, topic)).length > 0 ? 'earliest' : settings.loader.startPolicy;
-  const log = await readRewriteLog(store, topic);
-  const standings = await Promise.all(
-    partitions.map(async ({ partition, error }): Promise<Standing> => {
-      const standing: Standing = {
-        partition,
-        logStart: 0,
-        highWatermark: 0,
-        lastStable: 0,
-        commits: [],
-        startHead: 0,
-      };
-      await guarded(standing, async () => {
-        if (error !== undefined)
-          throw new PartitionStopped(
-            `${topic}-${partition}: the broker answers ${error}; run the load again when it is back`,
-          );
-        let chain = await recoverChain(store, topic, partition);
-        if (chain === undefined) {
-          const [at] = await client.listOffsets([{ topic, partition }], policy);
-          const createdAt = new Date(now()).toISOString();
-          chain = await rootChain(store, {
-            topic,
-            topicId,
-            partition,
-            incarnation: 0,
-            head: at!.offset,
-            policy,
-            createdAt,
-            rewriteSeq: log.seq,
-          });
-        }
-        standing.chain = chain;
-        standing.startHead = chain.head;
-      });
-      return standing;
-    }),
-  );
-  await recoverRewrites(store, topic); // after the chains: a rewrite names their files
+  const standings = partitions.map(({ partition, error }): Standing => {
+    const standing: Standing = {
+      partition,
+      logStart: 0,
+      highWatermark: 0,
+      lastStable: 0,
+      commits: [],
+      startHead: 0,
+      step: (act) => guarded(standing, act),
+    };
+    if (error !== undefined)
+      standing.error = `${topic}-${partition}: the broker answers ${error}; run the load again when it is back`;
+    return standing;
+  });
+  const root: LoadRecovery['root'] = async (partition, policy, rewriteSeq) => {
+    const [at] = await client.listOffsets([{ topic, partition }], policy);
+    const createdAt = new Date(now()).toISOString();
+    const origin = { incarnation: 0, head: at!.offset, policy, createdAt, rewriteSeq };
+    return { topic, topicId, partition, ...origin };
+  };
+  const { startPolicy } = settings.loader;
+  await recoverForLoad({ store, topic, cache: records, root, startPolicy }, standings);
+  for (const standing of standings) standing.startHead = standing.chain?.head ?? 0;
   return standings;
 }
 
@@ -279,6 +268,7 @@ function topicRun(
     pool,
     now,
     run,
+    made: new MadeDirectories(store),
     schema,
     markedHours,
     planTakenMs: takenMs,

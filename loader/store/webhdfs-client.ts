@@ -21,6 +21,9 @@ const UPLOAD_CHUNK_BYTES = 512 * 1024;
 /** Of an error's body: enough for a RemoteException with a stack trace, or to recognise an HTML page. */
 const ERROR_BODY_LIMIT_BYTES = 256 * 1024;
 
+/** How Node and OpenSSL name certificates that are not to be trusted. */
+const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|^CERT_|ALTNAME/;
+
 /** A file of known length, or bytes in memory. Sent with Content-Length: proxies and Knox need it. */
 export type RequestBody = { file: string; bytes: number } | Uint8Array;
 
@@ -196,6 +199,10 @@ class Watch {
     if (error instanceof HttpFailure) return error;
     const { code, message } = error as NodeJS.ErrnoException;
     const text = this.#timedOut ?? (code && !message.includes(code) ? `${code} ${message}` : message);
+    if (code !== undefined && UNTRUSTED.test(code))
+      return new HttpFailure('certificate', `${code} ${message.split(';')[0]}`, this.#origin, {
+        cause: error,
+      });
     return new HttpFailure(this.#isConnected ? 'lost' : 'unreachable', text, this.#origin, { cause: error });
   }
 

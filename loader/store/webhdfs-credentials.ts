@@ -5,31 +5,19 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import type { Settings } from '../../config/settings.ts';
+import { negotiate, ticketRemedy } from './kerberos-ticket.ts';
 import { StoreError } from './store.ts';
 import { type Query, USER_NAME, type WebHdfsAddress } from './webhdfs-address.ts';
-import { HttpFailure } from './webhdfs-failure.ts';
 
 type CredentialSettings = Pick<
   Settings['webhdfs'],
   'user' | 'doAs' | 'auth' | 'delegationTokenFile' | 'basicAuthFile'
 >;
 
-/** The calls of the optional package `kerberos` that are used. */
-interface KerberosPackage {
-  GSS_MECH_OID_SPNEGO: number;
-  initializeClient(
-    service: string,
-    options: { mechOID: number },
-  ): Promise<{ step(challenge: string): Promise<string> }>;
-}
-
-/** Imported by a name that no bundler or checker looks up: the package is the user's to install. */
-const KERBEROS_PACKAGE: string = 'kerberos';
-
 /** A secret in a file, read again when the file changes: whoever renews a token writes it anew. */
 class SecretFile {
   readonly #setting: string;
-  readonly #path: string;
+  readonly path: string;
   readonly #pattern: RegExp;
   readonly #format: string;
   #stamp = '';
@@ -37,28 +25,28 @@ class SecretFile {
 
   constructor(setting: string, path: string, pattern: RegExp, format: string) {
     this.#setting = setting;
-    this.#path = path;
+    this.path = path;
     this.#pattern = pattern;
     this.#format = format;
   }
 
   async read(): Promise<string> {
     try {
-      const { mtimeMs, size, ino } = await stat(this.#path);
+      const { mtimeMs, size, ino } = await stat(this.path);
       const stamp = `${mtimeMs} ${size} ${ino}`;
       if (stamp === this.#stamp) return this.#secret;
-      this.#secret = (await readFile(this.#path, 'utf8')).trim();
+      this.#secret = (await readFile(this.path, 'utf8')).trim();
       this.#stamp = stamp;
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
-      throw new StoreError('open', this.#path, `${this.#setting} can't be read: ${code}`, {
+      throw new StoreError('open', this.path, `${this.#setting} can't be read: ${code}`, {
         hint: 'check the path and who may read it',
         cause,
       });
     }
     if (this.#pattern.test(this.#secret)) return this.#secret;
     this.#stamp = '';
-    throw new StoreError('open', this.#path, `${this.#setting} does not hold ${this.#format}`, {
+    throw new StoreError('open', this.path, `${this.#setting} does not hold ${this.#format}`, {
       hint: 'write only that to the file',
     });
   }
@@ -144,40 +132,21 @@ export class Credentials {
     if (cookie !== undefined) this.#cookies.set(origin, cookie.split(';')[0]!);
   }
 
-  /** After a refusal: forgets the cookie. Whether asking once more may help. */
-  forget(origin: string): boolean {
-    return this.#cookies.delete(origin) || this.#token !== undefined;
+  /**
+   * After a refusal of a request with these headers: forgets the cookie it was made with, not one that another request
+   * has got since. Whether asking once more may help: with a new ticket or token, which may be fresh by now.
+   */
+  forget(origin: string, { cookie }: Readonly<Record<string, string>>): boolean {
+    if (cookie !== undefined && this.#cookies.get(origin) === cookie) this.#cookies.delete(origin);
+    return this.#isKerberos || this.#token !== undefined;
   }
-}
 
-/** A fresh SPNEGO token for a server; each serves for one request. */
-async function negotiate(origin: string): Promise<string> {
-  const kerberos = await importKerberos(origin);
-  const service = `HTTP@${new URL(origin).hostname}`;
-  try {
-    const client = await kerberos.initializeClient(service, { mechOID: kerberos.GSS_MECH_OID_SPNEGO });
-    return await client.step('');
-  } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause);
-    throw new HttpFailure('token', `no Kerberos ticket for ${service}: ${text.split('\n')[0]}`, origin, {
-      cause,
-    });
-  }
-}
-
-async function importKerberos(origin: string): Promise<KerberosPackage> {
-  try {
-    const found = (await import(KERBEROS_PACKAGE)) as KerberosPackage & { default?: KerberosPackage };
-    return found.default ?? found;
-  } catch (cause) {
-    throw new StoreError(
-      'open',
-      origin,
-      'webhdfs.auth=kerberos needs the package kerberos, which is not there',
-      {
-        hint: 'run "npm install kerberos" beside millrace (it is built on the spot: libkrb5-dev, a compiler), or use a delegation token',
-        cause,
-      },
-    );
+  /** What a person can do when a server does not take the proof, by what was said. */
+  remedy(text: string): string {
+    if (this.#token !== undefined)
+      return `write a valid token to ${this.#token.path} (webhdfs.delegationTokenFile), as "millrace token get" does`;
+    if (this.#basic !== undefined) return 'check the user and password in webhdfs.basicAuthFile';
+    if (this.#isKerberos) return ticketRemedy(text);
+    return 'the cluster wants proof of who asks: set webhdfs.auth=kerberos, or webhdfs.delegationTokenFile';
   }
 }

@@ -47,7 +47,12 @@ const KINDS = {
   token: {
     next: 'no',
     retriable: false,
-    hint: 'the delegation token or ticket is not valid; write a new token to webhdfs.delegationTokenFile, or run kinit',
+    hint: 'the server does not take the proof of who asks',
+  },
+  certificate: {
+    next: 'no',
+    retriable: false,
+    hint: 'name the certificate of its authority by webhdfs.caFile, and the server by the name that the certificate has',
   },
   missing: { next: 'no', retriable: false, hint: 'it is not there' },
   exists: { next: 'no', retriable: false, hint: 'another file has the name' },
@@ -128,12 +133,20 @@ const BY_MESSAGE: readonly (readonly [RegExp, FailureKind])[] = [
   [/[Ss]afe ?mode/, 'safeMode'],
   [/InvalidToken|token .*(expired|can't be found)/i, 'token'],
   [/QuotaExceeded|quota of .* is exceeded/, 'quota'],
-  [/could only be (written|replicated) to|Failed to find datanode|no live datanode/i, 'noDataNode'],
+  [
+    /could only be (written|replicated) to|Failed to find datanode|no live datanode|No active nodes contain/i,
+    'noDataNode',
+  ],
   [/in startup mode|RetriableException/, 'transient'],
   [/out of the range/, 'refused'],
   // A file cannot take the name of a directory, nor the reverse.
   [/must both be (directories|files)/, 'exists'],
+  // What was sent as a token is none; no proof was sent.
+  [/Failed to obtain user group information/, 'token'],
 ];
+
+/** How the pages of the filter before WebHDFS tell that a ticket or a cookie was not taken, with a 403. */
+const UNPROVEN = /GSSException|AuthenticationException|SignerException/;
 
 /** What of an answer tells of an error. */
 interface AnswerText {
@@ -160,6 +173,12 @@ function remoteExceptionOf(body: Buffer): RemoteException | undefined {
 const MESSAGE_LIMIT = 300;
 const firstLine = (text: string) => (text.split('\n')[0] ?? '').trim().slice(0, MESSAGE_LIMIT);
 
+/** What a page of an error says in its title; '' for a body that is none. */
+function titleOf(body: Buffer): string {
+  const title = /<title>\s*(?:Error\s+\d+\s*)?([^<]*)<\/title>/i.exec(body.toString('latin1'))?.[1] ?? '';
+  return firstLine(title.replaceAll('&gt;', '>').replaceAll('&lt;', '<').replaceAll('&amp;', '&'));
+}
+
 /** Whether the body of an answer tells of an error, whatever its status. */
 export function tellsOfError({ status, body }: AnswerText): boolean {
   return status >= 400 || (body.length < 64 * 1024 && body.includes('"RemoteException"'));
@@ -182,7 +201,9 @@ export function failureOfAnswer(answer: AnswerText, origin: string, isDataNode: 
     return new HttpFailure(byMessage ?? BY_EXCEPTION[exception] ?? other, text, origin);
   }
   const { status } = answer;
-  if (status === 401) return new HttpFailure('token', 'HTTP 401: not authenticated', origin);
+  const said = titleOf(answer.body);
+  if (status === 401 || (status === 403 && UNPROVEN.test(said)))
+    return new HttpFailure('token', `HTTP ${status}: ${said || 'not authenticated'}`, origin);
   const text = `HTTP ${status} without the JSON of WebHDFS`;
   if (isDataNode) return new HttpFailure('dataNode', text, origin);
   return new HttpFailure(status >= 500 ? 'transient' : 'garbage', text, origin);

@@ -47,6 +47,9 @@ const TELLING: readonly FailureKind[] = [
   'standby',
 ];
 
+/** Troubles that no NameNode of the address served at all. */
+const UNSERVED: ReadonlySet<FailureKind> = new Set(['unreachable', 'lost', 'standby']);
+
 const hostOf = (origin: string) => origin.replace(/^https?:\/\//, '');
 
 export class NameNodes {
@@ -54,6 +57,8 @@ export class NameNodes {
   readonly #options: NameNodeOptions;
   /** Index of the NameNode that served last. */
   #good = 0;
+  /** All were waited for in vain, and none has served since. */
+  #isGivenUp = false;
 
   constructor(parts: NameNodeParts, options: NameNodeOptions) {
     this.#parts = parts;
@@ -62,7 +67,8 @@ export class NameNodes {
 
   /**
    * Runs an attempt against a NameNode, and again while that may help. `isRepeatable`: an attempt whose answer was lost
-   * may be made again. Throws HttpFailure, naming every NameNode asked.
+   * may be made again. Throws HttpFailure, naming every NameNode asked. After one operation waited in vain for all of
+   * them, further ones ask each once: what a load does at its end would wait as long again each time.
    */
   async withOne<T>(attempt: (origin: string) => Promise<T>, isRepeatable: boolean): Promise<T> {
     const { nameNodes } = this.#parts.address;
@@ -70,11 +76,14 @@ export class NameNodes {
     const { retries, deadlineMs } = this.#parts.settings;
     const troubles = new Map<string, HttpFailure>();
     let failedSinceMs: number | undefined;
+    const wasGivenUp = this.#isGivenUp;
     for (let tried = 1, waits = 0; ; tried++) {
       const at = this.#good;
       const origin = nameNodes[at]!;
       try {
-        return await attempt(origin);
+        const done = await attempt(origin);
+        this.#isGivenUp = false;
+        return done;
       } catch (error) {
         if (!(error instanceof HttpFailure)) throw error;
         const next = error.kind === 'lost' && isRepeatable ? 'later' : error.row.next;
@@ -84,7 +93,12 @@ export class NameNodes {
         const isOfDataNode = error.kind === 'dataNode' || error.kind === 'noDataNode';
         if (!isOfDataNode && this.#good === at) this.#good = (at + 1) % nameNodes.length;
         if (!isOfDataNode && tried % nameNodes.length !== 0) continue;
-        if (waits >= retries || now() - failedSinceMs >= deadlineMs) throw exhausted(troubles, tried);
+        const rounds = wasGivenUp && UNSERVED.has(error.kind) ? 0 : retries;
+        if (waits >= rounds || now() - failedSinceMs >= deadlineMs) {
+          const failure = exhausted(troubles, tried);
+          this.#isGivenUp = UNSERVED.has(failure.kind);
+          throw failure;
+        }
         await this.#wait(waits++);
       }
     }
@@ -150,7 +164,7 @@ export class NameNodes {
       credentials.remember(origin, answer.headers['set-cookie']);
       if (!tellsOfError(answer)) return answer;
       const failure = failureOfAnswer(answer, origin, false);
-      if (failure.kind !== 'token' || !isFirst || !credentials.forget(origin)) throw failure;
+      if (failure.kind !== 'token' || !isFirst || !credentials.forget(origin, headers)) throw failure;
     }
   }
 }

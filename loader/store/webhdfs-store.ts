@@ -12,14 +12,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { dirname as parentOf } from 'node:path/posix';
 import type { Settings } from '../../config/settings.ts';
 import { type PublishOutcome, type Store, type StoreEntry, StoreError } from './store.ts';
-import { hdfsPath, parseWebHdfsUrl, type WebHdfsAddress } from './webhdfs-address.ts';
-import { type RequestBody, WebHdfsClient } from './webhdfs-client.ts';
-import { Credentials } from './webhdfs-credentials.ts';
+import { hdfsPath, type WebHdfsAddress } from './webhdfs-address.ts';
+import type { RequestBody } from './webhdfs-client.ts';
 import { HttpFailure } from './webhdfs-failure.ts';
 import {
   type NameNodeCall,
@@ -27,6 +26,7 @@ import {
   type NameNodeParts,
   NameNodes,
 } from './webhdfs-name-nodes.ts';
+import { openParts, storeErrorOf } from './webhdfs-parts.ts';
 import { type FileStatus, Transfers } from './webhdfs-transfer.ts';
 
 /** Larger bodies are Parquet files, which have `upload`, `readRange` and `fetchLocal`. */
@@ -60,22 +60,13 @@ export class WebHdfsStore implements Store {
     settings: Settings['webhdfs'],
     options: NameNodeOptions = {},
   ): Promise<WebHdfsStore> {
-    const address = parseWebHdfsUrl(url);
-    if (address === undefined) throw new StoreError('open', url, 'this is no webhdfs: URL');
-    const { connectTimeoutMs, idleTimeoutMs, caFile, apiPath } = settings;
-    if (!/^(\/[A-Za-z0-9._-]+)+$/.test(apiPath))
-      throw new StoreError('open', address.shown, `webhdfs.apiPath is "${apiPath}"`, {
-        hint: 'it is a path such as /webhdfs/v1 or /gateway/NAME/webhdfs/v1',
-      });
-    const credentials = new Credentials(address, settings);
-    const ca = caFile === '' ? undefined : await readCa(caFile);
-    const client = new WebHdfsClient({ connectTimeoutMs, idleTimeoutMs, ca });
-    const store = new WebHdfsStore({ address, settings, credentials, client }, options);
+    const parts = await openParts(url, settings);
+    const store = new WebHdfsStore(parts, options);
     try {
       if ((await store.stat('')) === undefined) await store.makeDirectory('');
       return store;
     } catch (error) {
-      client[Symbol.dispose]();
+      parts.client[Symbol.dispose]();
       throw error;
     }
   }
@@ -85,27 +76,8 @@ export class WebHdfsStore implements Store {
     try {
       return await body(absolute);
     } catch (error) {
-      throw error instanceof HttpFailure ? this.#errorOf(op, absolute, error) : error;
+      throw error instanceof HttpFailure ? storeErrorOf(op, absolute, error, this.#parts) : error;
     }
-  }
-
-  /** The line a person reads: servers, path, what was answered by whom, what to do. */
-  #errorOf(op: string, absolute: string, failure: HttpFailure): StoreError {
-    const { kind, origin, message, row } = failure;
-    const { nameNodes, scheme } = this.#address;
-    const hosts = nameNodes.map((each) => each.replace(/^https?:\/\//, ''));
-    const at = origin.replace(/^https?:\/\//, '');
-    const who = this.#parts.credentials.who;
-    const hints: Partial<Record<typeof kind, string>> = {
-      denied: `give ${who} the right to ${absolute} (hdfs dfs -chown, -chmod or -setfacl)`,
-      proxyUser: `the NameNode must allow it by hadoop.proxyuser.*, or unset webhdfs.doAs (${who})`,
-    };
-    const by = message.includes(at) ? '' : ` (${at})`;
-    return new StoreError(op, `${scheme}://${hosts.join(',')}${absolute}`, `${message}${by}`, {
-      retriable: row.retriable,
-      hint: hints[kind] ?? row.hint,
-      cause: failure,
-    });
   }
 
   async #json(call: NameNodeCall, isRepeatable = true): Promise<unknown> {
@@ -241,6 +213,7 @@ export class WebHdfsStore implements Store {
       const answer = await this.#rename(source, target, 'NONE').catch((error: unknown) => {
         failure = settled(error);
       });
+      if (answer === 'done') return 'published'; // one transaction of the namespace, which refuses a name that exists
       const found = await this.#status(target).catch((error: unknown) => {
         throw failure ?? error;
       });
@@ -322,26 +295,18 @@ export class WebHdfsStore implements Store {
 
   fetchLocal(path: string, localDirectory: string): Promise<string> {
     return this.#try('fetchLocal', path, async (absolute) => {
-      const found = await this.#status(absolute);
-      if (found?.type !== 'FILE')
-        throw this.#odd(
-          'fetchLocal',
-          absolute,
-          'there is no such file',
-          'run it again; if it stays away, run doctor',
-        );
       const local = join(localDirectory, `${randomUUID()}-${path.slice(path.lastIndexOf('/') + 1)}`);
       try {
-        const into = () => createWriteStream(local);
-        const { length } = found;
-        await this.#transfers.get(absolute, { offset: 0, length: Math.max(1, length), limitBytes: 0, into });
-        const { size } = await stat(local);
-        if (size !== length)
-          throw this.#odd('fetchLocal', absolute, `${size} bytes came of ${length}`, 'run it again');
+        await this.#transfers.get(absolute, {
+          offset: 0,
+          limitBytes: 0,
+          into: () => createWriteStream(local),
+        });
         return local;
       } catch (error) {
         await rm(local, { force: true });
-        throw error;
+        const hint = 'run it again; if it stays away, run doctor';
+        throw isMissing(error) ? this.#odd('fetchLocal', absolute, 'there is no such file', hint) : error;
       }
     });
   }
@@ -373,16 +338,6 @@ function isPublished(found: FileStatus, own: FileStatus | undefined, answer: unk
   if (found.type !== 'FILE') return false;
   if (found.fileId !== undefined && own?.fileId !== undefined) return found.fileId === own.fileId;
   return answer === 'done' || isTrue(answer);
-}
-
-async function readCa(path: string): Promise<Buffer> {
-  return await readFile(path).catch((cause: unknown) => {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new StoreError('open', path, `webhdfs.caFile can't be read: ${code}`, {
-      hint: `check the path; certificates stand in it as PEM (looked in ${dirname(path)})`,
-      cause,
-    });
-  });
 }
 
 function entryOf(name: string, { type, length, modificationTime }: FileStatus): StoreEntry {

@@ -47,12 +47,12 @@ const NOT_CREATED: ReadonlySet<string> = new Set([
   'notDirectory',
 ]);
 
-/** The range of a file to get. `into` opens where its bytes go; else they are answered. */
+/** The range of a file to get, to its end without a length. `into` opens where its bytes go; else they are answered. */
 export interface GetOptions {
   offset: number;
-  length: number;
+  length?: number;
   limitBytes: number;
-  into?: () => Writable;
+  into?: () => Writable & { bytesWritten: number };
 }
 
 /** DataNodes that failed in one transfer. */
@@ -200,8 +200,8 @@ export class Transfers {
           throw error;
         },
       );
-      if (!isDelimited && into === undefined)
-        await this.#checkWhole(origin, path, offset, length, body.length);
+      const got = request.into?.bytesWritten ?? body.length;
+      if (!isDelimited) await this.#checkWhole(origin, path, offset, length ?? Infinity, got);
       return body;
     }, true);
   }
@@ -259,7 +259,7 @@ export class Transfers {
     const isGateway = address.nameNodes.includes(origin);
     const headers = { ...(await credentials.headers(origin)), ...requestHeaders(request.method) };
     const answer = await client
-      .exchange({ ...request, headers, keepAlive: false })
+      .exchange({ ...request, headers, keepAlive: isGateway })
       .catch((error: unknown) => {
         if (!(error instanceof HttpFailure) || isGateway || error.kind === 'garbage') throw error;
         throw new DataNodeFailure(error.message, origin, error.kind === 'unreachable', error);

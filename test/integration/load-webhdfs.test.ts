@@ -80,3 +80,27 @@ for (const trouble of ['', ' that loses answers and breaks files off'])
     expect(events).toEqual([{ n: 3_000 }]);
     expect([...fake.namespace.filesBelow(`/warehouse/${topic}/_loader/staging`)]).toEqual([]);
   });
+
+it('what stopped the partitions is told, although neither the outcome can be written then nor anything removed', async () => {
+  await using fake = await FakeWebHdfs.start({ dialect: 'webhdfs' });
+  const setup = { address, warehouse: fake.url(), topics: { full: { schema: 'web_request' } } };
+  await createTopic(address, 'full', 2);
+  await sendRecords(address, 'full', webRequests(0, 200, { partitions: 2 }));
+  let isFull = false;
+  fake.trouble = ({ op, path }) => {
+    isFull ||= path.endsWith('.staged');
+    const isRefused = isFull && (op === 'CREATE' || op === 'DELETE');
+    return isRefused ? { do: 'refuse', exception: 'DSQuotaExceededException' } : undefined;
+  };
+  const warnings: string[] = [];
+  const { topics } = await loadTopics(setup, 'full', { warn: (message) => warnings.push(message) });
+  for (const { error } of topics[0]!.partitions)
+    expect(error).toMatch(
+      /^full-\d: upload webhdfs:.*\/warehouse\/full\/_loader\/.*\.staged: DSQuotaExceededException.*; raise the quota/,
+    );
+  expect(warnings).toContainEqual(
+    expect.stringMatching(/^full: the outcome of the run was not written: create /),
+  );
+  fake.trouble = () => undefined;
+  expect(await loadTopics(setup, 'full')).toMatchObject({ rows: 200 });
+});

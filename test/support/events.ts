@@ -1,7 +1,9 @@
 /**
  * Plain `web_request` events for tests of the loader: small, distinct, each telling where it belongs.
  */
-const BASE_MS = Date.parse('2026-03-01T00:00:00Z');
+/** The hour that hours are counted from. */
+export const FIRST_DAY = '2026-03-01T00:00:00Z';
+const BASE_MS = Date.parse(FIRST_DAY);
 const HOUR_MS = 3_600_000;
 
 /** The value of event `n`, in the hour `hour` counted from 2026-03-01T00. */

@@ -12,7 +12,7 @@ import { FakeHdfsNamespace, RemoteError } from './fake-hdfs-namespace.ts';
 
 /** Passes through a query as it stands and is changed by whoever parses and prints URLs again. */
 const ODD = "odd='%7e%2d";
-const PAGE = 3;
+const PAGE_ENTRIES = 3;
 
 /** A request as a server saw it. `server`: `nn0`, `dn1`, `httpfs`. */
 export interface Seen {
@@ -27,11 +27,11 @@ export interface Seen {
 /**
  * What goes wrong with a request: `lose`: it is done, the connection ends without an answer; `drop`: not done, likewise;
  * `hang`: never answered; `truncate`: stored short, answered 201; `die`: the DataNode dies after so many bytes;
- * `refuse`: an error as Hadoop tells it; `refuseEarly`: before the body was read; `answer`: this text.
+ * `cut`: the answer breaks off after so many bytes of its body; `refuse`: an error as Hadoop tells it; `refuseEarly`: before the body was read; `answer`: this text.
  */
 export type Trouble =
   | { do: 'lose' | 'drop' | 'hang' }
-  | { do: 'truncate' | 'die'; bytes: number }
+  | { do: 'truncate' | 'die' | 'cut'; bytes: number }
   | { do: 'refuse' | 'refuseEarly'; exception: string; message?: string; status?: number }
   | { do: 'answer'; status: number; body: string };
 
@@ -43,6 +43,8 @@ export interface FakeOptions {
   ignoresNoRedirect?: boolean;
   /** Servers before 3.0 know no LISTSTATUS_BATCH. */
   hasBatches?: boolean;
+  /** Entries of one LISTSTATUS_BATCH: few, so that small directories have several pages. The real one gives 1000. */
+  pageEntries?: number;
   /** HttpFS tells the ids of files since 3.4 (seen), not before. */
   hasFileIds?: boolean;
   /** Files of a key and its certificate: every server speaks TLS. */
@@ -59,8 +61,12 @@ export class FakeWebHdfs implements AsyncDisposable {
   readonly states: State[];
   /** Asked for each request; the trouble it is to meet, if any. */
   trouble: (seen: Seen) => Trouble | undefined = () => undefined;
+  /** Awaited before each request is looked at, for those that are to take their time. */
+  hold: (seen: Seen) => Promise<void> | undefined = () => undefined;
   /** A delegation token: when set, nothing else is taken for a proof. */
   token: string | undefined;
+  /** Connections that clients have made, to all servers. */
+  connections = 0;
   /** How often a DataNode is named even to a client that asks to leave it out. */
   stubborn = 0;
   readonly #options: FakeOptions;
@@ -94,6 +100,9 @@ export class FakeWebHdfs implements AsyncDisposable {
       tls === undefined
         ? createServer(serve)
         : createTlsServer({ key: readFileSync(tls.key), cert: readFileSync(tls.cert) }, serve);
+    server.on('connection', () => {
+      this.connections++;
+    });
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.1', resolve);
     });
@@ -109,6 +118,11 @@ export class FakeWebHdfs implements AsyncDisposable {
   url(path = '/warehouse', user = 'loader'): string {
     const names = [...this.#servers.keys()].filter((name) => !name.startsWith('dn'));
     return `${this.#options.tls ? 's' : ''}webhdfs://${user}${user && '@'}${names.map((name) => this.address(name)).join(',')}${path}`;
+  }
+
+  /** Every operation asked of NameNodes, in order. */
+  get nameNodeOps(): string[] {
+    return this.seen.filter(({ server }) => server.startsWith('nn')).map(({ op }) => op);
   }
 
   /** How often an operation was asked of NameNodes. */
@@ -140,6 +154,7 @@ export class FakeWebHdfs implements AsyncDisposable {
     const isData = server.startsWith('dn') || query.get('data') === 'true';
     if (server.startsWith('dn') && request.method === 'PUT') response.writeContinue();
     const trouble = this.trouble(seen);
+    await this.hold(seen);
     if (trouble?.do === 'hang') return;
     if (trouble?.do === 'drop') throw new Error('dropped');
     if (trouble?.do === 'refuseEarly') {
@@ -157,6 +172,11 @@ export class FakeWebHdfs implements AsyncDisposable {
       const answer = isData ? this.#data(seen, raw, body, trouble) : this.#names(seen, body);
       if (trouble?.do === 'lose' || trouble?.do === 'die') throw new Error('lost');
       const { status, json, bytes, location } = answer;
+      if (trouble?.do === 'cut') {
+        response.writeHead(status, { 'content-length': bytes?.length ?? 0 });
+        response.write(bytes?.subarray(0, trouble.bytes), () => response.destroy());
+        return;
+      }
       const close = server.startsWith('dn') ? { connection: 'close' } : {};
       response.writeHead(status, { ...close, ...(location !== undefined && { location }) });
       response.end(json === undefined ? bytes : JSON.stringify(json));
@@ -246,7 +266,7 @@ export class FakeWebHdfs implements AsyncDisposable {
     const left = this.namespace
       .list(path, server !== 'httpfs')
       .filter((each) => String(each['pathSuffix']) > after || each['pathSuffix'] === '');
-    const FileStatus = left.slice(0, PAGE);
+    const FileStatus = left.slice(0, this.#options.pageEntries ?? PAGE_ENTRIES);
     const partialListing = { FileStatuses: { FileStatus } };
     return ok({ DirectoryListing: { partialListing, remainingEntries: left.length - FileStatus.length } });
   }

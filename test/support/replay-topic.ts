@@ -72,6 +72,7 @@ export class Workshop implements AsyncDisposable {
         spoolDirectory: this.#spoolDirectory,
         run: crypto.randomUUID(),
         accepted: { gap: false, recreated: false, by: '' },
+        records: undefined,
         onPlanned: () => {},
         ...this.#place(change),
       },

@@ -36,7 +36,17 @@ const LOADED = ['broker/client', ...CORE, 'schemas'];
  */
 export const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['broker', 'loader', 'jobs', 'schemas', 'config', 'dashboard', 'package.json'],
-  bench: ['broker', 'loader', 'jobs', 'schemas', 'config', 'cli', 'test/support', 'package.json'],
+  bench: [
+    'broker',
+    'loader',
+    'jobs',
+    'schemas',
+    'config',
+    'cli',
+    'test/support',
+    'test/real/bed',
+    'package.json',
+  ],
   test: ['broker', 'loader', 'jobs', 'schemas', 'config', 'cli', 'bench', 'package.json'],
   dashboard: ['jobs', 'loader', ...LOADED],
   jobs: ['loader', ...LOADED],
@@ -120,7 +130,7 @@ function checkCycles(sources: readonly Source[]): string[] {
 }
 
 const ENTRIES =
-  /^(cli\/main|loader\/task|bench\/main|vitest(\.real)?\.config|test\/real\/bed\/cli|test\/.*\.test)\.ts$/;
+  /^(cli\/main|loader\/task|bench\/main|vitest(\.real)?\.config|test\/real\/(bed\/cli|node-path)|test\/support\/left-out-suite|test\/.*\.test)\.ts$/;
 
 /** A source must be reached from what runs; one that only tests reach is unused. */
 function checkReachable(sources: readonly Source[]): string[] {

@@ -12,6 +12,8 @@ import { endOurs, isOurs } from './process-id.ts';
 export interface BedOptions {
   /** Stays up when this process ends, until `down`. There is one such bed of a kind. */
   outlives?: boolean;
+  /** JVM options of its processes in place of those that start soon and then run slowly; for what is measured. */
+  jvm?: readonly string[];
 }
 
 /** A bed as another process sees it. */
@@ -34,24 +36,26 @@ const NAME = /^([a-z0-9]+)(?:-(\d+)-\d+)?$/;
 export class Bed implements AsyncDisposable {
   readonly kind: string;
   readonly path: string;
+  readonly jvm: readonly string[] | undefined;
   readonly #outlives: boolean;
   readonly #daemons: Daemon[] = [];
 
-  private constructor(kind: string, path: string, outlives: boolean) {
+  private constructor(kind: string, path: string, { outlives = false, jvm }: BedOptions) {
     this.kind = kind;
     this.path = path;
+    this.jvm = jvm;
     this.#outlives = outlives;
   }
 
-  static async open(kind: string, { outlives = false }: BedOptions = {}): Promise<Bed> {
+  static async open(kind: string, options: BedOptions = {}): Promise<Bed> {
     await mkdir(RUN_DIRECTORY, { recursive: true });
     await removeOrphans();
-    const path = join(RUN_DIRECTORY, nameOf(kind, outlives));
+    const path = join(RUN_DIRECTORY, nameOf(kind, options.outlives === true));
     await mkdir(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
       throw new Error(`${kind} is up already; see \`npm run real -- status\`, or take it down first`);
     });
-    const bed = new Bed(kind, path, outlives);
+    const bed = new Bed(kind, path, options);
     for (const name of ['logs', 'pids', 'tmp']) await mkdir(bed.join(name));
     return bed;
   }

@@ -7,6 +7,7 @@ import { startHa } from './ha.ts';
 import { CLIENT_URL, startHdfs } from './hdfs.ts';
 import { startHttpFs } from './httpfs.ts';
 import { startKafka } from './kafka.ts';
+import { startSecureHdfs } from './kerberos.ts';
 import { sparkSql } from './spark.ts';
 
 /** Kinds of beds: what they are, and how they are brought up to outlive this process. */
@@ -28,6 +29,10 @@ const KINDS: Record<string, { about: string; up: () => Promise<unknown> }> = {
         throw error;
       });
     },
+  },
+  kerberos: {
+    about: 'HDFS in a Kerberos realm of its own: a KDC, one NameNode, one DataNode, HTTP and HTTPS',
+    up: () => startSecureHdfs({ outlives: true }),
   },
   kafka: {
     about: 'Apache Kafka: one broker',

@@ -15,8 +15,8 @@ interface DataNodePorts {
 }
 
 /** A DataNode tells its NameNodes as JSON in a text: one object each, with `ActorState`. */
-async function isRegistered(httpPort: number): Promise<boolean> {
-  const bean = await readBean(httpPort, 'Hadoop:service=DataNode,name=DataNodeInfo');
+async function isRegistered(httpPort: number, { security }: Hadoop): Promise<boolean> {
+  const bean = await readBean(httpPort, 'Hadoop:service=DataNode,name=DataNodeInfo', security);
   const actors = JSON.parse(String(bean['BPServiceActorInfo'])) as { ActorState: string }[];
   return actors.length > 0 && actors.every(({ ActorState }) => ActorState === 'RUNNING');
 }
@@ -31,7 +31,7 @@ export class DataNode extends Daemon {
   private constructor(hadoop: Hadoop, name: string, conf: string, ports: DataNodePorts) {
     super(
       hadoop.bed.place(name),
-      hadoop.program({ conf, main: DATA_NODE_CLASS }, () => isRegistered(ports.http)),
+      hadoop.program({ conf, main: DATA_NODE_CLASS }, () => isRegistered(ports.http, hadoop)),
     );
     this.httpPort = ports.http;
     this.transferPort = ports.transfer;

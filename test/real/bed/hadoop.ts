@@ -49,19 +49,35 @@ export interface HadoopMain {
   properties?: Record<string, string>;
 }
 
+/** What every class is run with, where it isn't believed who it says it is. */
+export interface HadoopSecurity {
+  core: Site;
+  hdfs: Site;
+  /** Java properties. */
+  properties: Record<string, string>;
+  /** Environment of the superuser's tools. */
+  env: Record<string, string>;
+  /** Further files of each configuration directory, by name. */
+  files: Record<string, string>;
+  /** Headers that prove to the NameNode's web server that a request is the superuser's. */
+  headers: () => Promise<Record<string, string>>;
+}
+
 export class Hadoop {
   readonly bed: Bed;
+  readonly security: HadoopSecurity | undefined;
   readonly #lib: string;
 
-  private constructor(bed: Bed, lib: string) {
+  private constructor(bed: Bed, lib: string, security: HadoopSecurity | undefined) {
     this.bed = bed;
     this.#lib = lib;
+    this.security = security;
   }
 
-  static async open(bed: Bed): Promise<Hadoop> {
+  static async open(bed: Bed, security?: HadoopSecurity): Promise<Hadoop> {
     const lib = join(await fetchJars('hadoop'), 'lib', '*');
     for (const app of WEB_APPS) await mkdir(bed.join('web', 'webapps', app), { recursive: true });
-    return new Hadoop(bed, lib);
+    return new Hadoop(bed, lib, security);
   }
 
   /** Writes a configuration directory and returns its path. Settings that all beds share are added. */
@@ -78,8 +94,13 @@ export class Hadoop {
       'hadoop.user.group.static.mapping.overrides': `${SUPERUSER}=supergroup;${LOADER}=${LOADER};alice=alice;dr.who=`,
       'ipc.client.connect.max.retries': 3,
     };
-    await writeFile(join(directory, 'core-site.xml'), siteXml({ ...shared, ...core }));
-    await writeFile(join(directory, 'hdfs-site.xml'), siteXml(hdfs));
+    await writeFile(
+      join(directory, 'core-site.xml'),
+      siteXml({ ...shared, ...this.security?.core, ...core }),
+    );
+    await writeFile(join(directory, 'hdfs-site.xml'), siteXml({ ...this.security?.hdfs, ...hdfs }));
+    for (const [file, text] of Object.entries(this.security?.files ?? {}))
+      await writeFile(join(directory, file), text);
     await writeFile(join(directory, 'log4j.properties'), LOG4J);
     return directory;
   }
@@ -90,10 +111,12 @@ export class Hadoop {
       main,
       args,
       heapMb,
+      jvm: this.bed.jvm,
       properties: {
         'millrace.bed': `${this.bed.path}/`,
         'hadoop.home.dir': this.bed.path,
         'hadoop.log.dir': this.bed.join('logs'),
+        ...this.security?.properties,
         ...properties,
       },
     });
@@ -113,7 +136,7 @@ export class Hadoop {
   /** Runs a class to its end, as the superuser unless told, and returns what it printed. */
   run(main: HadoopMain, user = SUPERUSER): Promise<string> {
     return runCommand(javaCommand(), this.#arguments(main), {
-      env: { HADOOP_USER_NAME: user },
+      env: { HADOOP_USER_NAME: user, ...this.security?.env },
       cwd: this.bed.join('tmp'),
       limitMs: TOOL_LIMIT_MS,
     });
@@ -121,8 +144,13 @@ export class Hadoop {
 }
 
 /** One bean of a daemon's `/jmx` page. */
-export async function readBean(httpPort: number, name: string): Promise<Record<string, unknown>> {
+export async function readBean(
+  httpPort: number,
+  name: string,
+  security?: HadoopSecurity,
+): Promise<Record<string, unknown>> {
   const response = await fetch(`http://127.0.0.1:${httpPort}/jmx?qry=${encodeURIComponent(name)}`, {
+    headers: (await security?.headers()) ?? {},
     signal: AbortSignal.timeout(5000),
   });
   const { beans } = (await response.json()) as { beans: Record<string, unknown>[] };

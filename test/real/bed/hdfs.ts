@@ -4,7 +4,7 @@
  */
 import { Bed, type BedOptions } from './bed.ts';
 import { DataNode } from './data-node.ts';
-import { Hadoop, LOADER, type Site } from './hadoop.ts';
+import { Hadoop, type HadoopSecurity, LOADER, type Site } from './hadoop.ts';
 import { HDFS_SITE } from './hdfs-site.ts';
 import { fileSystemState, NAME_NODE_CLASS, NameNode } from './name-node.ts';
 import { freePorts, LOOPBACK } from './ports.ts';
@@ -26,6 +26,9 @@ export interface HdfsOptions extends BedOptions {
   site?: Site;
   /** What the bed is called; `hdfs` unless told. */
   kind?: string;
+  security?: HadoopSecurity;
+  /** A bed that is open already, and then the caller's to end. */
+  bed?: Bed;
 }
 
 export class Hdfs implements AsyncDisposable {
@@ -74,7 +77,7 @@ export class Hdfs implements AsyncDisposable {
 
   /** The number of DataNodes that the NameNode sends clients to. One killed counts for 14 to 20 s more. */
   async liveDataNodes(): Promise<number> {
-    return (await fileSystemState(this.nameNode.httpPort)).live;
+    return (await fileSystemState(this.nameNode.httpPort, this.hadoop.security)).live;
   }
 
   /** Waits until the NameNode sends clients to exactly so many. */
@@ -92,25 +95,33 @@ export class Hdfs implements AsyncDisposable {
 }
 
 /** One operation by WebHDFS that needs no body, as a user; throws what the NameNode says. */
-export async function webHdfsPut(httpPort: number, user: string, path: string, query: string): Promise<void> {
+export async function webHdfsPut(
+  httpPort: number,
+  user: string,
+  path: string,
+  query: string,
+  headers: Record<string, string> = {},
+): Promise<void> {
   const url = `http://${LOOPBACK}:${httpPort}/webhdfs/v1${path}?user.name=${user}&${query}`;
-  const response = await fetch(url, { method: 'PUT', signal: AbortSignal.timeout(30_000) });
+  const response = await fetch(url, { method: 'PUT', headers, signal: AbortSignal.timeout(30_000) });
   const text = await response.text();
   if (!response.ok) throw new Error(`PUT ${path}?${query}: ${response.status} ${text}`);
 }
 
 /** Makes the directories that every bed has. */
-export async function makeDirectories(httpPort: number): Promise<void> {
-  await webHdfsPut(httpPort, 'hdfs', '/warehouse', 'op=MKDIRS');
-  await webHdfsPut(httpPort, 'hdfs', '/warehouse', `op=SETOWNER&owner=${LOADER}&group=${LOADER}`);
-  await webHdfsPut(httpPort, 'hdfs', '/tmp', 'op=MKDIRS&permission=1777');
+export async function makeDirectories(httpPort: number, security?: HadoopSecurity): Promise<void> {
+  const put = async (path: string, query: string) =>
+    webHdfsPut(httpPort, 'hdfs', path, query, await security?.headers());
+  await put('/warehouse', 'op=MKDIRS');
+  await put('/warehouse', `op=SETOWNER&owner=${LOADER}&group=${LOADER}`);
+  await put('/tmp', 'op=MKDIRS&permission=1777');
 }
 
 async function startIn(
   bed: Bed,
-  { dataNodes: count = 2, replication, site = {} }: HdfsOptions,
+  { dataNodes: count = 2, replication, site = {}, security }: HdfsOptions,
 ): Promise<Hdfs> {
-  const hadoop = await Hadoop.open(bed);
+  const hadoop = await Hadoop.open(bed, security);
   const ports = await freePorts('http', 'rpc');
   const core: Site = { 'fs.defaultFS': `hdfs://${LOOPBACK}:${ports.rpc}` };
   const shared: Site = {
@@ -131,13 +142,13 @@ async function startIn(
   await hadoop.run({ conf, main: NAME_NODE_CLASS, args: format });
   await Promise.all([...dataNodes, nameNode].map((daemon) => daemon.start({ untilReady: false })));
   await Promise.all([...dataNodes, nameNode].map((daemon) => daemon.ready()));
-  await makeDirectories(nameNode.httpPort);
+  await makeDirectories(nameNode.httpPort, security);
   return new Hdfs(hadoop, nameNode, dataNodes);
 }
 
 /** Starts HDFS and waits until it takes files; end it with `await using`. */
 export async function startHdfs(options: HdfsOptions = {}): Promise<Hdfs> {
-  const bed = await Bed.open(options.kind ?? 'hdfs', options);
+  const bed = options.bed ?? (await Bed.open(options.kind ?? 'hdfs', options));
   try {
     const hdfs = await startIn(bed, options);
     await bed.tell({

@@ -27,6 +27,9 @@ const OPENED = [
   'sun.util.calendar',
 ];
 
+/** The bed's daemons are many and live briefly: less compiling and fewer threads start sooner on few cores. */
+const BRIEF = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+
 export interface JavaRun {
   classPath: string[];
   /** A class, or a `.java` file for the source launcher. */
@@ -34,6 +37,8 @@ export interface JavaRun {
   args?: string[];
   heapMb?: number;
   properties?: Record<string, string>;
+  /** JVM options in place of those that make it start soon; may name another heap. */
+  jvm?: readonly string[] | undefined;
 }
 
 /** The `java` of JAVA_HOME, else of the PATH. */
@@ -49,12 +54,11 @@ export function javaArguments({
   args = [],
   heapMb = 256,
   properties = {},
+  jvm = BRIEF,
 }: JavaRun): string[] {
   return [
     `-Xmx${heapMb}m`,
-    // The bed's daemons are many and live briefly: less compiling and fewer threads start sooner on few cores.
-    '-XX:+UseSerialGC',
-    '-XX:TieredStopAtLevel=1',
+    ...jvm,
     '-XX:-UsePerfData',
     '-XX:+IgnoreUnrecognizedVMOptions',
     ...OPENED.map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`),

@@ -65,6 +65,7 @@ function kafkaArguments(bed: Bed, lib: string, main: string, args: string[], hea
     main,
     args,
     heapMb,
+    jvm: bed.jvm,
     properties: {
       'millrace.bed': `${bed.path}/`,
       'kafka.logs.dir': bed.join('logs'),

@@ -2,7 +2,7 @@
  * A NameNode of a bed. It serves when it has left safe mode and sees as many DataNodes as run.
  */
 import { Daemon } from './daemon.ts';
-import { type Hadoop, readBean } from './hadoop.ts';
+import { type Hadoop, type HadoopSecurity, readBean } from './hadoop.ts';
 import { LOOPBACK } from './ports.ts';
 
 export const NAME_NODE_CLASS = 'org.apache.hadoop.hdfs.server.namenode.NameNode';
@@ -21,9 +21,13 @@ interface StorageStats {
  * Whether safe mode is over, and the DataNodes that a NameNode sends clients to. These are not `NumLiveDataNodes`: that
  * number falls when a silent DataNode's time is up, but clients are sent there until the NameNode has looked again.
  */
-export async function fileSystemState(httpPort: number): Promise<{ live: number; operational: boolean }> {
-  const { FSState } = await readBean(httpPort, 'Hadoop:service=NameNode,name=FSNamesystemState');
-  const { StorageTypeStats } = await readBean(httpPort, 'Hadoop:service=NameNode,name=BlockStats');
+export async function fileSystemState(
+  httpPort: number,
+  security?: HadoopSecurity,
+): Promise<{ live: number; operational: boolean }> {
+  const bean = (name: string) => readBean(httpPort, `Hadoop:service=NameNode,name=${name}`, security);
+  const { FSState } = await bean('FSNamesystemState');
+  const { StorageTypeStats } = await bean('BlockStats');
   const disks = (StorageTypeStats as StorageStats[]).find(({ key }) => key === 'DISK');
   return { live: disks?.value.nodesInService ?? 0, operational: FSState === 'Operational' };
 }
@@ -39,7 +43,7 @@ export class NameNode extends Daemon {
     super(
       hadoop.bed.place(name),
       hadoop.program({ conf, main: NAME_NODE_CLASS, heapMb: 384 }, async () => {
-        const { live, operational } = await fileSystemState(ports.http);
+        const { live, operational } = await fileSystemState(ports.http, hadoop.security);
         return operational && live >= expected();
       }),
     );

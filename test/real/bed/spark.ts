@@ -129,6 +129,7 @@ function sparkArguments(
     main: SOURCE,
     args: Object.entries(configured).map(([key, value]) => `${key}=${value}`),
     heapMb,
+    jvm: bed.jvm,
     properties: {
       'millrace.bed': `${bed.path}/`,
       'derby.system.home': bed.join('tmp'),

@@ -12,6 +12,7 @@ import { recoverChain, recoverTopic } from '../../../loader/recover.ts';
 import { rewriteTopic } from '../../../loader/rewrite-topic.ts';
 import { lastBatchOf } from '../../../loader/same-log.ts';
 import { DirectoryStore } from '../../../loader/store/directory-store.ts';
+import type { Store } from '../../../loader/store/store.ts';
 import { readTopicState } from '../../../loader/table-state.ts';
 import { commitMade, MADE_HOUR, madeBody, madeFile, rootMade } from '../../support/made-table.ts';
 import { StoppingStore } from '../../support/stopping-store.ts';
@@ -30,6 +31,7 @@ beforeEach(async () => {
 });
 afterEach(() => dir[Symbol.dispose]());
 
+const forget = async (on: Store, topic: string) => forgetHistory(on, await readTopicState(on, topic), FORGET);
 const commit = (partition: number, rows: number) => commitMade(store, TOPIC, { partition, rows });
 const liveNames = async () => [...(await readTopicState(store, TOPIC)).live.keys()].sort();
 const visible = async () =>
@@ -57,7 +59,7 @@ test('a sealed chain goes on in the next generation, and knows its files, bounds
   for (const rows of [3, 4]) await commit(0, rows);
   const before = (await readChain(store, TOPIC, 0))!;
   const files = await liveNames();
-  await forgetHistory(store, TOPIC, FORGET);
+  await forget(store, TOPIC);
   const after = (await readChain(store, TOPIC, 0))!;
   expect([after.generation, after.head, after.commits.length]).toEqual([1, 7, 0]);
   expect(boundsOf(after)).toEqual(boundsOf(before));
@@ -72,9 +74,9 @@ test('a loader that slept through a seal is outbid, also when another sleeper ma
   await commit(0, 3);
   const sleeper = (await recoverChain(store, TOPIC, 0))!;
   for (const rows of [1, 1]) await commit(0, rows);
-  await forgetHistory(store, TOPIC, FORGET);
+  await forget(store, TOPIC);
   for (const rows of [1, 1]) await commit(0, rows);
-  await forgetHistory(store, TOPIC, FORGET);
+  await forget(store, TOPIC);
   const head = (await readChain(store, TOPIC, 0))!.head;
   const files = await liveNames();
   // The sleeper saw the seal of generation 0 and opens generation 1, which was removed long ago.
@@ -115,7 +117,7 @@ test('rewrites are forgotten only when every chain was sealed after them, and th
   await commit(0, 4);
   const files = await liveNames();
   expect(await visible()).toEqual(files.map((name) => name.slice(name.lastIndexOf('/') + 1)));
-  await forgetHistory(store, TOPIC, FORGET);
+  await forget(store, TOPIC);
   const { log, chains } = await readTopicState(store, TOPIC);
   expect([log.generation, log.rewrites.length, log.fence]).toEqual([1, 0, 3]);
   expect([...chains.values()].map(({ base }) => base.rewriteSeq)).toEqual([3, 3]);
@@ -132,12 +134,12 @@ test('forgetting that dies after any step is finished by the next, and no file i
     for (const partition of [0, 1, 0, 1]) await commitMade(store, topic, { partition, rows: 2 });
     const files = [...(await readTopicState(store, topic)).live.keys()];
     const dying = new StoppingStore(store, (_, index) => index === dies, 'dies after');
-    await forgetHistory(dying, topic, FORGET).then(
+    await forget(dying, topic).then(
       () => (isDone = true),
       () => {},
     );
     expect([...(await recoverTopic(store, topic)).live.keys()]).toEqual(files);
-    await forgetHistory(store, topic, FORGET);
+    await forget(store, topic);
     const { chains, live } = await readTopicState(store, topic);
     expect([...live.keys()]).toEqual(files);
     for (const { generation, partition } of chains.values()) {

@@ -7,7 +7,13 @@ import type { Commit } from '../../../loader/commit.ts';
 import { newAttempt, publishCommit, readChain, rootChain } from '../../../loader/commit-chain.ts';
 import { type Judgement, judgeHours } from '../../../loader/hour-judge.ts';
 import { listMarkedHours, newestMarker, publishMarker } from '../../../loader/hour-marker.ts';
-import { attemptDirectory, finalName, markersStagingDirectory, successPath } from '../../../loader/paths.ts';
+import {
+  attemptDirectory,
+  finalName,
+  markerStagingDirectory,
+  markersStagingDirectory,
+  successPath,
+} from '../../../loader/paths.ts';
 import { writeOutcome, writePlan, writeStarted } from '../../../loader/run-history.ts';
 import { DirectoryStore } from '../../../loader/store/directory-store.ts';
 import type { Store } from '../../../loader/store/store.ts';
@@ -197,7 +203,8 @@ test('a marker whose judge died before copying it is copied, though later runs e
   const none = { late: { inHour: 0, apart: 0 }, filesSha256: '' };
   const times = { markedAt: NOW, firstMarkedAt: NOW };
   const body = { topic: TOPIC, hour: HOUR, version: 1, run: died.run, nextOffsets, rewriteSeq: 0 };
-  const dead = publishMarker(dying, { ...body, ...times, rows: 5, bytes: 4, files: 1, ...none });
+  const staging = markerStagingDirectory(TOPIC, newAttempt());
+  const dead = publishMarker(dying, { ...body, ...times, rows: 5, bytes: 4, files: 1, ...none }, staging);
   await expect(dead).rejects.toThrow('time-out');
   // A run that began before the marker was there, and ends after it.
   await judge({ markedHours: [] });

@@ -5,6 +5,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { KafkaClient } from '../../../broker/client/client.ts';
 import { type Chain, readChain, rootChain } from '../../../loader/commit-chain.ts';
+import { MadeDirectories } from '../../../loader/made-directories.ts';
 import { loadPartition, type TopicRun } from '../../../loader/partition-load.ts';
 import type { LogView } from '../../../loader/same-log.ts';
 import { DirectoryStore } from '../../../loader/store/directory-store.ts';
@@ -48,6 +49,7 @@ async function loadWhile(seen: LogView, epochEnd = 100): Promise<number> {
     client: { endOfEpoch } as unknown as KafkaClient,
     pool: { run: async () => ({ ...done, last: { baseOffset: 0, crc: 0 } }) } as unknown as TopicRun['pool'],
     now: Date.now,
+    made: new MadeDirectories(store),
     look: async () => seen,
     task: {} as TopicRun['task'],
     run: 'r',

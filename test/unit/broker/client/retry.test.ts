@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { backoffMs, type RetryPolicy, retrying } from '../../../../broker/client/retry.ts';
 import { type ErrorName, KafkaError } from '../../../../broker/protocol/errors.ts';
+import { settingsSchema } from '../../../../config/settings.ts';
 
 const policy: RetryPolicy = { retries: 4, retryBackoffMs: 1, random: () => 0.5 };
 
@@ -47,4 +48,17 @@ test('the wait doubles up to five seconds and is jittered between half and whole
     );
   expect(waits(1)).toEqual([100, 200, 400, 3200, 5000, 5000]);
   expect(waits(0)).toEqual([50, 100, 200, 1600, 2500, 2500]);
+});
+
+/**
+ * Apache Kafka gives the partitions of a dead broker to another after broker.session.timeout.ms, 9 s; if that broker was
+ * the active controller too, the quorum elects another first, for which it waits 2 s (controller.quorum.fetch.timeout.ms)
+ * and up to 1 s more, and only then do the 9 s begin.
+ */
+test('the default waits are longer than Apache Kafka takes for a new leader, even at their shortest', () => {
+  const { client } = settingsSchema.parse({});
+  const shortest = { ...client, random: () => 0 };
+  let waitedMs = 0;
+  for (let retry = 0; retry < client.retries; retry++) waitedMs += backoffMs(retry, shortest);
+  expect(waitedMs).toBeGreaterThan(9_000 + 2_000 + 1_000);
 });

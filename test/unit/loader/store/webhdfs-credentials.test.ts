@@ -78,8 +78,23 @@ describe('a delegation token', () => {
     await using b = await withToken(path, 'SECRETtoken');
     b.fake.token = 'another';
     const refused = b.store.create('a', 'x');
-    await expect(refused).rejects.toThrow(/InvalidToken.*write a new token to webhdfs.delegationTokenFile/);
+    await expect(refused).rejects.toThrow(
+      /InvalidToken.*write a valid token to \S+ \(webhdfs\.delegationTokenFile\)/,
+    );
     await expect(refused).rejects.not.toThrow(/SECRET/);
+  });
+
+  it('that is none is refused at once, like one that is not valid', async () => {
+    await using b = await withToken(join(local, 'f'), 'SECRETtoken');
+    b.fake.trouble = () => ({
+      do: 'refuse',
+      exception: 'SecurityException',
+      message: 'Failed to obtain user group information: java.io.EOFException',
+    });
+    await expect(b.store.stat('a')).rejects.toThrow(
+      /EOFException.*write a valid token to .*millrace token get/,
+    );
+    expect(b.slept).toEqual([]);
   });
 
   it('is not shown by a server’s page that repeats the request', async () => {
@@ -139,7 +154,7 @@ describe('TLS', () => {
     await b.store.create('a', 'x');
     expect((await b.store.read('a'))?.toString()).toBe('x');
     expect(b.store.url).toMatch(/^swebhdfs:/);
-    await expect(bench({ tls }, { retries: 0 })).rejects.toThrow(/certificate/);
+    await expect(bench({ tls })).rejects.toThrow(/certificate \(127.*name the certificate .*webhdfs\.caFile/);
     await expect(bench({ tls }, { caFile: fixture('none') })).rejects.toThrow(
       /webhdfs\.caFile can't be read: ENOENT/,
     );
@@ -154,7 +169,24 @@ it('the path of the interface is one that a URL takes as it stands', async () =>
 
 describe('Kerberos', () => {
   it('says what is missing when its package is not there', async () => {
-    await expect(bench({}, { auth: 'kerberos' })).rejects.toThrow(/npm install kerberos/);
+    await expect(bench({}, { auth: 'kerberos' })).rejects.toThrow(
+      /needs the package kerberos.*npm install --no-save kerberos@\d/,
+    );
+  });
+
+  it('is asked for, and its refusals told, in the words of the page before WebHDFS, without trying again', async () => {
+    await using b = await bench();
+    for (const [status, said] of [
+      [401, 'Authentication required'],
+      [403, 'GSSException: Failure unspecified (Mechanism level: Clock skew too great (37))'],
+    ] as const) {
+      const body = `<html><head><title>Error ${status} ${said}</title></head><body>…</body></html>`;
+      b.fake.trouble = () => ({ do: 'answer', status, body });
+      const refused = await b.store.stat('a').catch((error: Error) => error);
+      expect((refused as Error).message).toContain(`HTTP ${status}: ${said} (`);
+      expect((refused as Error).message).toMatch(/set webhdfs\.auth=kerberos/);
+    }
+    expect(b.slept).toEqual([]);
   });
 });
 

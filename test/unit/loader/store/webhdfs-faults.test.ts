@@ -204,12 +204,12 @@ describe('a publishing rename', () => {
       expect((await b.store.read(OWN))?.toString()).toBe('ours');
     });
 
-  it('costs two calls to the NameNode', async () => {
+  it('costs one call to the NameNode', async () => {
     await using b = await bench();
     await ready(b);
     b.fake.seen.length = 0;
     await b.store.publish(OWN, 'names/one');
-    expect(b.fake.seen.map(({ op }) => op)).toEqual(['RENAME', 'GETFILESTATUS']);
+    expect(b.fake.seen.map(({ op }) => op)).toEqual(['RENAME']);
   });
 });
 
@@ -271,9 +271,27 @@ describe('reading', () => {
   it('fetches a file to a local one of the same bytes', async () => {
     await using b = await bench();
     await b.store.upload(await file(100_000), OWN);
+    b.fake.seen.length = 0;
     const path = await b.store.fetchLocal(OWN, local);
+    expect(b.fake.nameNodeOps).toEqual(['OPEN']);
     const { size } = await stat(path);
     expect(size).toBe(100_000);
     await expect(b.store.fetchLocal('none', local)).rejects.toThrow(/no such file/);
+  });
+
+  it('fetches the whole file though a DataNode broke off half-way', async () => {
+    await using b = await bench();
+    await b.store.upload(await file(100_000), OWN);
+    b.fake.trouble = first(1, at(/^dn/, 'OPEN'), { do: 'cut', bytes: 40_000 });
+    const { size } = await stat(await b.store.fetchLocal(OWN, local));
+    expect(size).toBe(100_000);
+  });
+
+  it('keeps its connection to HttpFS over both steps of a transfer', async () => {
+    await using b = await bench({ dialect: 'httpfs' });
+    const before = b.fake.connections;
+    await b.store.upload(await file(5_000), OWN);
+    await b.store.fetchLocal(OWN, local);
+    expect(b.fake.connections).toBe(before);
   });
 });

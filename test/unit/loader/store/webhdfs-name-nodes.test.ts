@@ -58,6 +58,22 @@ describe('of two NameNodes', () => {
     b.fake.states.splice(0, 2, 'standby', 'standby');
     await expect(b.store.makeDirectory('a')).rejects.toThrow(/2 attempts/);
   });
+
+  it('each is asked once more when they were waited for in vain, and waited for again once one has served', async () => {
+    await using b = await bench(PAIR, { retries: 3 });
+    const isRefused = async (waits: number) => {
+      b.slept.length = 0;
+      await expect(b.store.remove('a')).rejects.toThrow(/no NameNode is active/);
+      expect(b.slept).toHaveLength(waits);
+    };
+    b.fake.states.splice(0, 2, 'standby', 'standby');
+    await isRefused(3);
+    await isRefused(0);
+    b.fake.states.splice(0, 2, 'standby', 'active');
+    await b.store.remove('a');
+    b.fake.states.splice(0, 2, 'standby', 'standby');
+    await isRefused(3);
+  });
 });
 
 describe('a NameNode', () => {

@@ -11,8 +11,8 @@ import { createTopic, type LoadSetup, loadTopics, sendRecords } from '../support
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
-/** Of the aim: calls per partition and per file. */
-const [PER_PARTITION, PER_FILE] = [12, 3];
+/** Calls per partition and per file. Of those per partition one is the look for a later generation after a name was won. */
+const [PER_PARTITION, PER_FILE] = [13, 3];
 /** And what the aim has no word for: once per new hour directory, per hour marked complete, and per run of a topic. */
 const [PER_DIRECTORY, PER_MARK, PER_RUN] = [1, 9, 22];
 
@@ -73,7 +73,7 @@ function* eventsOf({ partitions, hours }: Shape, from: number) {
       yield { value: webRequest(n, firstHour + (n % hours)), partition };
 }
 
-it('a first load asks at most 12 times per partition, 3 times per file, and once per new hour', async () => {
+it('a first load asks at most 13 times per partition, 3 times per file, and once per new hour', async () => {
   const costs: Record<string, number> = {};
   for (const shape of [
     { partitions: 1, hours: 1 },

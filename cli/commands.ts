@@ -48,6 +48,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./audit.ts'),
   },
   {
+    name: 'doctor',
+    summary: 'every inconsistency of the warehouse, and what to do',
+    load: () => import('./doctor.ts'),
+  },
+  {
     name: 'aggregate',
     summary: 'aggregates of complete hours, by the SQL in jobs/queries',
     load: () => import('./aggregate.ts'),

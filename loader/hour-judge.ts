@@ -38,6 +38,8 @@ export interface JudgeOptions {
   markedHours: ReadonlySet<Hour>;
   graceMs: number;
   emptyHoursPerRun: number;
+  /** Looks at every marked hour again, whatever the history says. */
+  lookAtAll?: boolean;
   run: string;
   now: () => number;
 }
@@ -105,7 +107,7 @@ export async function judgeHours(options: JudgeOptions): Promise<Judgement> {
   const moving = await hoursInMotion(options);
   const touched = touchedSince(options, before, data, late);
   // A judge that died between a marker and its copy left an hour without `_SUCCESS`: every marked hour is looked at again.
-  const unsure = (await areMarksWhole(options, runs)) ? [] : markedHours;
+  const unsure = !options.lookAtAll && (await areMarksWhole(options, runs)) ? [] : markedHours;
   const isExpired = (hour: Hour) => hour < (state.log.expiredBefore ?? '');
   const isComplete = (hour: Hour) =>
     hourEndMs(parseHour(hour) ?? Number.POSITIVE_INFINITY) <= completeUntilMs && !moving.has(hour);

@@ -47,7 +47,7 @@ export async function sweepStaging(
 }
 
 /** How a wanted name stands: free, so that every attempt may still win it; or taken, by an attempt that may be unapplied. */
-interface Standing {
+export interface Standing {
   isFree: boolean;
   unapplied?: string;
 }
@@ -56,7 +56,7 @@ const FREE: Standing = { isFree: true };
 const TAKEN: Standing = { isFree: false };
 
 /** Undefined: of a partition without a chain, of which nothing is known. */
-function standingOf({ chains, log }: SweptState, want: WantedName): Standing | undefined {
+export function standingOf({ chains, log }: SweptState, want: WantedName): Standing | undefined {
   const ofChain = want.kind === 'commit' || want.kind === 'base';
   const chain = ofChain ? chains.get(want.partition) : undefined;
   const current = ofChain ? chain?.generation : log.generation;

@@ -4,7 +4,7 @@
  */
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { FilePart } from './commit.ts';
-import { DIGEST_MACROS, digestOfSum } from './row-digest.ts';
+import { RowTally, totalOf, visitRows } from './row-tally.ts';
 
 const MiB = 1024 * 1024;
 
@@ -64,7 +64,6 @@ export class RowCopier implements AsyncDisposable {
     const connection = await instance.connect();
     await connection.run("SET TimeZone = 'UTC'");
     await connection.run('SET enable_external_file_cache = false');
-    for (const macro of DIGEST_MACROS) await connection.run(macro);
     return new RowCopier(instance, connection);
   }
 
@@ -98,22 +97,23 @@ export class RowCopier implements AsyncDisposable {
 
   /** Counts a file's rows from the file itself; memory does not grow with it. */
   async count(path: string, timeColumn: string): Promise<CountedRows> {
-    const time = `epoch_us(${sqlName(timeColumn)})`;
-    const parts = await this.#rows(
-      `SELECT _partition, count(*), min(_offset), max(_offset), min(${time}), max(${time}), sum(row_digest(_partition, _offset))
-         FROM ${fileList([path])} GROUP BY _partition ORDER BY _partition`,
+    const tally = new RowTally();
+    await visitRows(this.#connection, fileList([path]), timeColumn, (partition, offset, timeUs) =>
+      tally.add(partition, offset, timeUs),
     );
+    const parts = tally.partitions();
+    const { rows, minTime, maxTime, digest } = totalOf(parts);
     return {
-      rows: sum(parts, 1),
-      parts: parts.map(([partition, rows, minOffset, maxOffset]) => ({
-        partition: Number(partition),
-        rows: Number(rows),
-        minOffset: Number(minOffset),
-        maxOffset: Number(maxOffset),
+      rows,
+      parts: parts.map((part) => ({
+        partition: part.partition,
+        rows: part.rows,
+        minOffset: part.minOffset,
+        maxOffset: part.maxOffset,
       })),
-      minTime: Math.min(...parts.map((row) => Number(row[4]))),
-      maxTime: Math.max(...parts.map((row) => Number(row[5]))),
-      digest: digestOfSum(parts.reduce((total, row) => total + (row[6] as bigint), 0n)),
+      minTime,
+      maxTime,
+      digest,
     };
   }
 
@@ -134,9 +134,6 @@ export class RowCopier implements AsyncDisposable {
     this.#instance.closeSync();
   }
 }
-
-const sum = (rows: readonly unknown[][], column: number) =>
-  rows.reduce((total, row) => total + Number(row[column]), 0);
 
 /** The column by which rows of a table are ordered in time: the schema's event time, of a raw table the record's. */
 export function timeColumnOf(columns: readonly string[], eventTime: string | undefined): string {

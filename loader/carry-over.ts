@@ -12,7 +12,8 @@ import type { Settings } from '../config/settings.ts';
 import type { DataFile, FilePart } from './commit.ts';
 import type { LiveFile } from './fold.ts';
 import { lineOrigin, linesOf } from './refused-lines.ts';
-import { RowDigest, sumOfDigests } from './row-digest.ts';
+import { timeColumnOf } from './row-copier.ts';
+import { type PartitionTally, RowTally, totalOf, visitRows } from './row-tally.ts';
 import { checkParquet, uploadWhole } from './stage-files.ts';
 import type { Store } from './store/store.ts';
 
@@ -39,21 +40,14 @@ export interface CarryOverOptions {
   eventTime: string | undefined;
 }
 
-/** What rows of one partition on one side of the cuts are. */
-interface Group {
-  partition: number;
-  isInside: boolean;
-  rows: number;
-  minOffset: number;
-  maxOffset: number;
-  minTime: number;
-  maxTime: number;
-  digest: string;
+/** The rows of a file on both sides of the cuts, by partition. */
+interface Sides {
+  inside: PartitionTally[];
+  outside: PartitionTally[];
 }
 
 const MiB = 1024 * 1024;
 const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
-const name = (value: string) => `"${value.replaceAll('"', '""')}"`;
 
 export class CarryOver implements AsyncDisposable {
   readonly #options: CarryOverOptions;
@@ -88,17 +82,14 @@ export class CarryOver implements AsyncDisposable {
     const fresh = join(spoolDirectory, `${randomUUID()}.carried`);
     try {
       const isLines = file.role === 'quarantine';
-      const groups = isLines ? await groupLines(old, cuts, fresh) : await this.#group(old, cuts);
-      checkSame(`${topic}/${file.final}`, file, groups);
-      const outside = groups.filter(({ isInside }) => !isInside);
-      const inside = new Map(
-        groups.flatMap(({ partition, isInside, rows }) => (isInside ? [[partition, rows] as const] : [])),
-      );
+      const sides = isLines ? await sortLines(old, cuts, fresh) : await this.#sort(old, cuts);
+      checkSame(`${topic}/${file.final}`, file, sides);
+      const { outside } = sides;
+      const inside = new Map(sides.inside.map(({ partition, rows }) => [partition, rows]));
       if (outside.length === 0 || inside.size === 0) return { inside, rest: undefined };
       if (!isLines) await this.#copy(old, cuts, fresh, outside);
-      const found = isLines ? await groupLines(fresh, cuts) : await this.#group(fresh, cuts);
       const total = totalOf(outside);
-      checkSame(fresh, total, found);
+      checkSame(fresh, total, isLines ? await sortLines(fresh, cuts) : await this.#sort(fresh, cuts));
       const { size: bytes } = await stat(fresh);
       if (!isLines) checkParquet(fresh, bytes);
       await uploadWhole(store, fresh, `${topic}/${staged}`, bytes);
@@ -111,34 +102,27 @@ export class CarryOver implements AsyncDisposable {
   }
 
   /** What a Parquet file holds, in one pass over three of its columns. */
-  async #group(path: string, cuts: readonly Cut[]): Promise<Group[]> {
-    const columns = await this.#rows(`DESCRIBE SELECT * FROM ${parquet(path)}`);
-    const { eventTime } = this.#options;
-    // Of a schema that calls its event time otherwise than the file does, nothing better is known.
-    const time = columns.find((column) => column['column_name'] === eventTime) ? eventTime! : '_timestamp';
-    // As doubles: offsets and microseconds are exact in them, and big integers would cost ten times as much.
-    const result = await this.#connection.stream(
-      `SELECT _partition, _offset::DOUBLE, epoch_us(${name(time)})::DOUBLE FROM ${parquet(path)}`,
+  async #sort(path: string, cuts: readonly Cut[]): Promise<Sides> {
+    const columns = (await this.#rows(`DESCRIBE SELECT * FROM ${parquet(path)}`)).map((column) =>
+      String(column['column_name']),
     );
-    const groups = new Groups(cuts);
-    for (
-      let chunk = await result.fetchChunk();
-      chunk !== null && chunk.rowCount > 0;
-      chunk = await result.fetchChunk()
-    ) {
-      const [partitions, offsets, times] = [0, 1, 2].map((i) => chunk!.getColumnVector(i));
-      for (let row = 0; row < chunk.rowCount; row++)
-        groups.add(
-          partitions!.getItem(row) as number,
-          offsets!.getItem(row) as number,
-          (times!.getItem(row) as number | null) ?? 0,
-        );
-    }
-    return groups.found();
+    const sorter = new Sorter(cuts);
+    await visitRows(
+      this.#connection,
+      parquet(path),
+      timeColumnOf(columns, this.#options.eventTime),
+      (partition, offset, timeUs) => sorter.add(partition, offset, timeUs),
+    );
+    return sorter.sides();
   }
 
   /** Copies the rows outside the cuts, in their order, with columns, footer and form as loads write them. */
-  async #copy(path: string, cuts: readonly Cut[], fresh: string, outside: readonly Group[]): Promise<void> {
+  async #copy(
+    path: string,
+    cuts: readonly Cut[],
+    fresh: string,
+    outside: readonly PartitionTally[],
+  ): Promise<void> {
     const { compression, rowGroupRows } = this.#options.settings.loader;
     const pairs = new Map(
       (
@@ -148,8 +132,11 @@ export class CarryOver implements AsyncDisposable {
       ).map(({ key, value }) => [String(key), String(value)]),
     );
     const { minOffset, maxOffset } = totalOf(outside);
-    pairs.set('millrace.minOffset', String(minOffset)).set('millrace.maxOffset', String(maxOffset));
-    if (outside.length === 1) pairs.set('millrace.partition', String(outside[0]!.partition));
+    // Of a file merged from several partitions the footer doesn't tell offsets.
+    if (pairs.has('millrace.minOffset'))
+      pairs.set('millrace.minOffset', String(minOffset)).set('millrace.maxOffset', String(maxOffset));
+    const partitions = outside.map(({ partition }) => partition).sort((a, b) => a - b);
+    pairs.set('millrace.partition', partitions.join(','));
     const metadata = [...pairs].map(([key, value]) => `${text(key)}: ${text(value)}`);
     await this.#connection.run(`COPY (SELECT * FROM ${parquet(path)} WHERE NOT ${conditionOf(cuts)})
       TO ${text(fresh)} (FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${rowGroupRows}, USE_TMP_FILE false,
@@ -171,79 +158,55 @@ const parquet = (path: string) => `read_parquet(${text(path)}, hive_partitioning
 const conditionOf = (cuts: readonly Cut[]) =>
   `(${['false', ...cuts.map(({ partition, from, until }) => `(_partition = ${partition} AND _offset >= ${from} AND _offset < ${until})`)].join(' OR ')})`;
 
-/** Gathers what rows are, by partition and side of the cuts. */
-class Groups {
+/** Sorts rows to the two sides of the cuts. */
+class Sorter {
   readonly #cuts: readonly Cut[];
-  readonly #groups: { group: Group; digest: RowDigest }[] = [];
+  readonly #inside = new RowTally();
+  readonly #outside = new RowTally();
 
   constructor(cuts: readonly Cut[]) {
     this.#cuts = cuts;
   }
 
-  /** Takes one row; returns whether it lies inside the cuts. */
+  /** Takes one row; returns whether it lies inside. */
   add(partition: number, offset: number, timeUs: number): boolean {
     const isInside = this.#cuts.some(
       (cut) => cut.partition === partition && offset >= cut.from && offset < cut.until,
     );
-    let found = this.#groups.find(
-      ({ group }) => group.partition === partition && group.isInside === isInside,
-    );
-    if (found === undefined) {
-      const [minOffset, maxOffset, minTime, maxTime] = [offset, offset, timeUs, timeUs];
-      const group = { partition, isInside, rows: 0, minOffset, maxOffset, minTime, maxTime, digest: '' };
-      this.#groups.push((found = { group, digest: new RowDigest(partition) }));
-    }
-    found.digest.add(offset);
-    const { group } = found;
-    group.rows++;
-    group.minOffset = Math.min(group.minOffset, offset);
-    group.maxOffset = Math.max(group.maxOffset, offset);
-    group.minTime = Math.min(group.minTime, timeUs);
-    group.maxTime = Math.max(group.maxTime, timeUs);
+    (isInside ? this.#inside : this.#outside).add(partition, offset, timeUs);
     return isInside;
   }
 
-  found(): Group[] {
-    return this.#groups.map(({ group, digest }) => ({ ...group, digest: digest.toString() }));
+  sides(): Sides {
+    return { inside: this.#inside.partitions(), outside: this.#outside.partitions() };
   }
 }
 
 /** What a quarantine file holds; the lines outside the cuts go to `outside`, if it is given. */
-async function groupLines(path: string, cuts: readonly Cut[], outside?: string): Promise<Group[]> {
-  const groups = new Groups(cuts);
+async function sortLines(path: string, cuts: readonly Cut[], outside?: string): Promise<Sides> {
+  const sorter = new Sorter(cuts);
   await using file = outside === undefined ? undefined : await open(outside, 'wx', 0o600);
   for await (const line of linesOf(path)) {
     const { partition, offset, timeUs } = lineOrigin(line);
-    if (!groups.add(partition, offset, timeUs)) await file?.writeFile(line);
+    if (!sorter.add(partition, offset, timeUs)) await file?.writeFile(line);
   }
-  return groups.found();
-}
-
-type Total = Pick<DataFile, 'rows' | 'minOffset' | 'maxOffset' | 'minTime' | 'maxTime' | 'digest'>;
-
-function totalOf(groups: readonly Group[]): Total {
-  const least = (key: 'minOffset' | 'minTime') => Math.min(...groups.map((group) => group[key]));
-  const most = (key: 'maxOffset' | 'maxTime') => Math.max(...groups.map((group) => group[key]));
-  return {
-    rows: groups.reduce((sum, { rows }) => sum + rows, 0),
-    minOffset: least('minOffset'),
-    maxOffset: most('maxOffset'),
-    minTime: least('minTime'),
-    maxTime: most('maxTime'),
-    digest: sumOfDigests(groups.map(({ digest }) => digest)),
-  };
+  return sorter.sides();
 }
 
 /** Throws unless a file holds the rows it should, by number and digest. */
-function checkSame(path: string, wanted: Pick<DataFile, 'rows' | 'digest'>, groups: readonly Group[]): void {
-  const { rows, digest } = totalOf(groups);
+function checkSame(
+  path: string,
+  wanted: Pick<DataFile, 'rows' | 'digest'>,
+  { inside, outside }: Sides,
+): void {
+  const { rows, digest } = totalOf([...inside, ...outside]);
   if (rows === wanted.rows && digest === wanted.digest) return;
   throw new Error(
     `${path} holds ${rows} rows of digest ${digest}, its record says ${wanted.rows} of ${wanted.digest}: nothing was changed; restore the file from a copy, or replay all of its offsets`,
   );
 }
 
-function partsOf({ parts }: LiveFile, outside: readonly Group[]): FilePart[] {
+function partsOf({ parts }: LiveFile, outside: readonly PartitionTally[]): FilePart[] {
   return outside.map(({ partition, rows, minOffset, maxOffset }) => {
     const { incarnation } = parts.find((part) => part.partition === partition)!;
     return { partition, incarnation, rows, minOffset, maxOffset };

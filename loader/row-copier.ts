@@ -4,7 +4,7 @@
  */
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { FilePart } from './commit.ts';
-import { RowDigest, sumOfDigests } from './row-digest.ts';
+import { RowTally, totalOf, visitRows } from './row-tally.ts';
 
 const MiB = 1024 * 1024;
 
@@ -97,30 +97,23 @@ export class RowCopier implements AsyncDisposable {
 
   /** Counts a file's rows from the file itself; memory does not grow with it. */
   async count(path: string, timeColumn: string): Promise<CountedRows> {
-    const digests = new Map<number, RowDigest>();
-    const result = await this.#connection.stream(`SELECT _partition, _offset FROM ${fileList([path])}`);
-    for (let chunk = await result.fetchChunk(); chunk?.rowCount; chunk = await result.fetchChunk())
-      for (const [partition, offset] of chunk.getRows() as [number, bigint][]) {
-        let digest = digests.get(partition);
-        if (digest === undefined) digests.set(partition, (digest = new RowDigest(partition)));
-        digest.add(Number(offset));
-      }
-    const time = `epoch_us(${sqlName(timeColumn)})`;
-    const parts = await this.#rows(
-      `SELECT _partition, count(*), min(_offset), max(_offset), min(${time}), max(${time})
-         FROM ${fileList([path])} GROUP BY _partition ORDER BY _partition`,
+    const tally = new RowTally();
+    await visitRows(this.#connection, fileList([path]), timeColumn, (partition, offset, timeUs) =>
+      tally.add(partition, offset, timeUs),
     );
+    const parts = tally.partitions();
+    const { rows, minTime, maxTime, digest } = totalOf(parts);
     return {
-      rows: sum(parts, 1),
-      parts: parts.map(([partition, rows, minOffset, maxOffset]) => ({
-        partition: Number(partition),
-        rows: Number(rows),
-        minOffset: Number(minOffset),
-        maxOffset: Number(maxOffset),
+      rows,
+      parts: parts.map((part) => ({
+        partition: part.partition,
+        rows: part.rows,
+        minOffset: part.minOffset,
+        maxOffset: part.maxOffset,
       })),
-      minTime: Math.min(...parts.map((row) => Number(row[4]))),
-      maxTime: Math.max(...parts.map((row) => Number(row[5]))),
-      digest: sumOfDigests([...digests.values()].map(String)),
+      minTime,
+      maxTime,
+      digest,
     };
   }
 
@@ -141,9 +134,6 @@ export class RowCopier implements AsyncDisposable {
     this.#instance.closeSync();
   }
 }
-
-const sum = (rows: readonly unknown[][], column: number) =>
-  rows.reduce((total, row) => total + Number(row[column]), 0);
 
 /** The column by which rows of a table are ordered in time: the schema's event time, of a raw table the record's. */
 export function timeColumnOf(columns: readonly string[], eventTime: string | undefined): string {

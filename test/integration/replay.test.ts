@@ -2,14 +2,16 @@
  * Replay and undo over a real broker and a local warehouse, looked at with foreign eyes: DuckDB over the visible files,
  * plain listings, and the records as JSON.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
+
 import { webRequest } from '../support/events.ts';
 import { listing, quarantineLines, queryTable, visibleFiles } from '../support/foreign-eyes.ts';
 import { createTopic, type LoadSetup, sendRecords, type TestRecord } from '../support/load-topic.ts';
 import { offsets, Workshop } from '../support/replay-topic.ts';
+import { runCli } from '../support/run-cli.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
@@ -120,7 +122,7 @@ describe('a replay of a part of the offsets', { timeout: 300_000 }, () => {
     const [name] = visibleFiles(own.warehouse, 'damaged');
     const other = await loaded('foreign', [group(0, 30, 1)]);
     const [foreign] = visibleFiles(other.warehouse, 'foreign');
-    const { writeFileSync } = await import('node:fs');
+
     writeFileSync(
       join(own.warehouse, 'damaged', name!),
       readFileSync(join(other.warehouse, 'foreign', foreign!)),
@@ -206,3 +208,141 @@ async function lateOffsets({ warehouse }: Workshop, topic: string): Promise<numb
   );
   return reader.getRowObjects().map(({ o }) => Number(o));
 }
+
+describe('a replay of one day among many of hourly commits', { timeout: 600_000 }, () => {
+  const TOPIC = 'month';
+  /** A month by REPLAY_TEST_DAYS=30, which takes minutes. */
+  const DAYS = Number(process.env['REPLAY_TEST_DAYS'] ?? 4);
+  const [PER_HOUR, PARTITIONS, LAST_HOURS] = [4, 2, 20];
+  const REPLAYED = Math.floor(DAYS / 2);
+  const FIRST = Date.UTC(2026, 2, 1);
+  const HOUR_MS = 3_600_000;
+  const day = (n: number) => new Date(FIRST + n * 24 * HOUR_MS).toISOString().slice(0, 10);
+  let shop: Workshop;
+  beforeAll(async () => {
+    await createTopic(addressOf(broker), TOPIC, PARTITIONS);
+    shop = await Workshop.open(setupOf(TOPIC));
+    shops.push(shop);
+    const records = Array.from({ length: DAYS * 24 * PER_HOUR * PARTITIONS }, (_, n): TestRecord => {
+      const hour = Math.floor(n / PER_HOUR / PARTITIONS);
+      return { value: webRequest(n, hour), partition: n % PARTITIONS, timestampMs: FIRST + hour * HOUR_MS };
+    });
+    await sendRecords(addressOf(broker), TOPIC, records);
+    for (let hour = 1; hour <= DAYS * 24; hour++) await shop.load(TOPIC, { untilMs: FIRST + hour * HOUR_MS });
+    await shop.load(TOPIC);
+  }, 600_000);
+
+  const aggregated = async () => {
+    const at = ['--broker', addressOf(broker), '--warehouse', `file:${shop.warehouse}`];
+    const days = ['--from', `${day(REPLAYED)}T00`, '--to', `${day(REPLAYED)}T23`];
+    const query = ['--query', 'traffic_by_hour', '--query', 'sessions_by_hour'];
+    const { status, stdout } = await runCli([
+      'aggregate',
+      '--topic',
+      TOPIC,
+      '--json',
+      ...query,
+      ...days,
+      ...at,
+    ]);
+    const { queries, rows } = JSON.parse(stdout) as { queries: { computed: number }[]; rows: unknown };
+    return { status, computed: queries.map(({ computed }) => computed), rows };
+  };
+
+  test('changes only files of that day, its aggregates rerun to the same numbers, and undo restores them', async () => {
+    const [rows, files, marks] = [await rowsOf(shop, TOPIC), filesOf(shop, TOPIC), marked(shop, TOPIC)];
+    expect([rows.length, files.size, marks.length]).toEqual([
+      DAYS * 24 * PER_HOUR * PARTITIONS,
+      DAYS * 24 * PARTITIONS,
+      DAYS * 24,
+    ]);
+    const before = await aggregated();
+    expect(before).toMatchObject({ status: 0, computed: [24, 24] });
+    const midnight = (n: number) => ({ timeMs: FIRST + n * 24 * HOUR_MS });
+    const done = await shop.replay(TOPIC, { from: midnight(REPLAYED), to: midnight(REPLAYED + 1) });
+    expect(done).toMatchObject({ read: 24 * PER_HOUR * PARTITIONS, filesRemoved: 48, filesAdded: 48 });
+    expect(done.hours).toHaveLength(24);
+    expect(done.marked).toEqual(done.hours);
+    const after = filesOf(shop, TOPIC);
+    const isOfDay = (name: string) => name.startsWith(`dt=${day(REPLAYED)}/`);
+    for (const [name, bytes] of files) expect(after.get(name), name).toBe(isOfDay(name) ? undefined : bytes);
+    expect([...after.keys()].filter((name) => !files.has(name)).every(isOfDay)).toBe(true);
+    expect(await rowsOf(shop, TOPIC)).toEqual(rows);
+    expect(marked(shop, TOPIC)).toEqual(marks);
+    // The hours that look back one hour are computed anew too: those of this day.
+    expect(await aggregated()).toEqual(before);
+    await shop.undo(TOPIC, done.rewrite);
+    expect(await rowsOf(shop, TOPIC)).toEqual(rows);
+    expect([...filesOf(shop, TOPIC).values()].sort()).toEqual([...files.values()].sort());
+    expect(marked(shop, TOPIC)).toEqual(marks);
+    expect(await aggregated()).toEqual(before);
+  });
+
+  test('by a run begins with the first offset that the run committed', async () => {
+    const chain = JSON.parse(
+      readFileSync(
+        join(
+          shop.warehouse,
+          TOPIC,
+          '_loader/commits/p=00001/g=000000',
+          `${String((DAYS * 24 - LAST_HOURS) * PER_HOUR).padStart(20, '0')}.json`,
+        ),
+        'utf8',
+      ),
+    ) as { run: string };
+    const preview = await shop.preview(TOPIC, { from: { run: chain.run } });
+    const range = {
+      from: (DAYS * 24 - LAST_HOURS) * PER_HOUR,
+      until: DAYS * 24 * PER_HOUR,
+      filesRemoved: LAST_HOURS,
+      filesCut: 0,
+    };
+    expect(preview.partitions).toMatchObject([range, range]);
+    await expect(shop.preview(TOPIC, { from: { run: 'none' } })).rejects.toThrow(
+      'no commit of run none is in the chains',
+    );
+  });
+});
+
+describe('beside other runs', { timeout: 300_000 }, () => {
+  const names = (shop: Workshop, topic: string) =>
+    readdirSync(join(shop.warehouse, topic, '_loader/rewrites/g=000000')).sort();
+
+  test('two replays of one range both take place, one after the other', async () => {
+    const topic = 'twice';
+    const shop = await loaded(topic, [group(0, 40, 2), group(40, 80, 2)]);
+    const rows = await rowsOf(shop, topic);
+    const both = await Promise.all([
+      shop.replay(topic, offsets(0, 10, 60), { warn: () => {} }),
+      shop.replay(topic, offsets(0, 10, 60), { warn: () => {} }),
+    ]);
+    expect(both.map(({ rewrite }) => rewrite).sort()).toEqual([1, 2]);
+    expect(names(shop, topic)).toEqual(['00000001.json', '00000002.json', 'base.json']);
+    expect(await rowsOf(shop, topic)).toEqual(rows);
+    await shop.load(topic);
+    expect(marked(shop, topic)).toHaveLength(2);
+    expect(stagedOf(shop, topic)).toEqual([]);
+  });
+
+  test('a replay and loads leave every row once', async () => {
+    const topic = 'beside';
+    const shop = await loaded(topic, [group(0, 40, 2)]);
+    const expected = new Map<number, number>();
+    for (let round = 1; round <= 4; round++) {
+      await sendRecords(addressOf(broker), topic, group(round * 40, (round + 1) * 40, 2));
+      const quiet = { warn: () => {} };
+      await Promise.all([shop.load(topic, quiet), shop.replay(topic, offsets(0, 5, round * 40), quiet)]);
+      expected.set(round, (round + 1) * 40);
+      const [found] = await queryTable(
+        shop.warehouse,
+        topic,
+        'SELECT count(*)::INTEGER AS n, count(DISTINCT _offset)::INTEGER AS d, max(_offset)::INTEGER AS last FROM TABLE',
+      );
+      const all = (round + 1) * 40;
+      expect(found).toEqual({ n: all, d: all, last: all - 1 });
+    }
+    await shop.load(topic);
+    expect(marked(shop, topic)).toHaveLength(2);
+    expect(stagedOf(shop, topic)).toEqual([]);
+  });
+});

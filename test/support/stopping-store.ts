@@ -21,6 +21,7 @@ export class StoppingStore implements Store {
   readonly #isMoment: Moment;
   readonly #trouble: Trouble | Meanwhile;
   #isDead = false;
+  readonly #underWay = new Set<Promise<unknown>>();
   /** The operations that change something, so far: `publish topic/_loader/…`. */
   readonly done: string[] = [];
   /** The operation that met the trouble, or undefined if none did. */
@@ -33,7 +34,17 @@ export class StoppingStore implements Store {
     this.#trouble = trouble;
   }
 
-  async #change<T>(name: string, operation: () => Promise<T>): Promise<T> {
+  /** Operations that were under way beside the last one of a process have landed or failed when this returns. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+  }
+
+  async #change<T>(name: string, act: () => Promise<T>): Promise<T> {
+    const operation = async () => {
+      const doing = act();
+      this.#underWay.add(doing);
+      return await doing.finally(() => this.#underWay.delete(doing));
+    };
     if (this.#isDead) throw new Error('the process is dead');
     const index = this.done.push(name) - 1;
     if (this.met !== undefined || !this.#isMoment(name, index)) return await operation();

@@ -10,7 +10,7 @@ import { listMarkedHours, newestMarker } from '../loader/hour-marker.ts';
 import { successPath } from '../loader/paths.ts';
 import type { Store } from '../loader/store/store.ts';
 import { liveFilesByHour, type TopicState } from '../loader/table-state.ts';
-import type { DoctorOptions, Finding } from './doctor.ts';
+import type { DoctorOptions, Finding } from './finding.ts';
 
 const PARQUET_MAGIC = 'PAR1';
 

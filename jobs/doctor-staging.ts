@@ -5,7 +5,7 @@ import { parseTrashName, parseWantedName, stagingDirectory, trashRoot } from '..
 import type { Store } from '../loader/store/store.ts';
 import { standingOf } from '../loader/sweep.ts';
 import type { TopicState } from '../loader/table-state.ts';
-import type { Finding } from './doctor.ts';
+import type { Finding } from './finding.ts';
 
 export async function findInStaging(store: Store, state: TopicState): Promise<Finding[]> {
   const { topic, log } = state;

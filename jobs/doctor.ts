@@ -17,31 +17,7 @@ import { sweepStaging } from '../loader/sweep.ts';
 import { readTopicState, type TopicState } from '../loader/table-state.ts';
 import { findInHours } from './doctor-hours.ts';
 import { findInStaging } from './doctor-staging.ts';
-
-/** `error`: rows are wrong or can't be told; `warning`: something is left to do, and the next run or `--fix` does it. */
-export interface Finding {
-  kind: string;
-  severity: 'error' | 'warning';
-  /** Path below the root that it is about. */
-  path: string;
-  /** One sentence: what is wrong. */
-  problem: string;
-  /** One sentence: what to do. */
-  remedy: string;
-  /** Whether `--fix` does it. */
-  fixable: boolean;
-}
-
-export interface DoctorOptions {
-  store: Store;
-  topic: string;
-  /** Puts right what is safe to put right. */
-  fix: boolean;
-  graceMs: number;
-  run: string;
-  now: () => number;
-  signal?: AbortSignal | undefined;
-}
+import type { DoctorOptions, Finding } from './finding.ts';
 
 /** What was found, and of that what is still so after `--fix`. */
 export interface Diagnosis {

@@ -53,6 +53,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./doctor.ts'),
   },
   {
+    name: 'expire',
+    summary: 'removes old hours, trash and history by the retention settings',
+    load: () => import('./expire.ts'),
+  },
+  {
     name: 'aggregate',
     summary: 'aggregates of complete hours, by the SQL in jobs/queries',
     load: () => import('./aggregate.ts'),

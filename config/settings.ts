@@ -198,6 +198,19 @@ const loader = z.strictObject({
     .max(1_000_000)
     .default(4_096)
     .describe('a chain of so many commit records is sealed, and the next generation begun'),
+  dataKeepHours: orOff(z.int().min(1))
+    .default(-1)
+    .describe('expire deletes older hours of the table; -1: never'),
+  trashKeepHours: z
+    .int()
+    .min(0)
+    .default(7 * 24)
+    .describe('how long a replay or compaction can be taken back, before expire deletes what it removed'),
+  historyKeepHours: z
+    .int()
+    .min(24)
+    .default(90 * 24)
+    .describe('how long expire leaves the history of runs'),
 });
 
 const userName = z.string().default('');

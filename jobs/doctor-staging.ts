@@ -23,7 +23,7 @@ export async function findInStaging(store: Store, state: TopicState): Promise<Fi
   const known = new Set(log.rewrites.map(({ seq }) => seq));
   for (const { name } of await store.list(trashRoot(topic))) {
     const seq = parseTrashName(name);
-    if (seq !== undefined && seq > log.fence && !known.has(seq))
+    if (seq !== undefined && seq > log.sealedUntil && !known.has(seq))
       findings.push(strayTrash(`${trashRoot(topic)}/${name}`));
   }
   return findings;

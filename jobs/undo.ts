@@ -90,7 +90,10 @@ export async function undo(options: UndoOptions): Promise<UndoResult> {
 }
 
 /** What the log alone says against it. */
-function checkUndoable({ topic, rewrites, fence }: RewriteLog, { seq, kind }: Rewrite): void {
+function checkUndoable(
+  { topic, rewrites, sealedUntil, trashGone, expiredBefore = '' }: RewriteLog,
+  { seq, kind, removes }: Rewrite,
+): void {
   const name = `${topic}: rewrite ${seq}`;
   if (kind === 'undo')
     throw new Error(
@@ -103,9 +106,10 @@ function checkUndoable({ topic, rewrites, fence }: RewriteLog, { seq, kind }: Re
     throw new Error(
       `${name} was taken back already, by rewrite ${done.seq} (run ${done.run}); there is nothing to do`,
     );
-  if (seq <= fence)
+  const expired = removes.find(({ hour }) => hour < expiredBefore);
+  if (seq <= sealedUntil || trashGone.has(seq) || expired !== undefined)
     throw new Error(
-      `${name} can't be taken back any more: what it removed was let go by rewrite ${fence}; replay the offsets again if the log still has them`,
+      `${name} can't be taken back any more: ${expired ? `${expired.hour} was deleted by retention` : 'what it removed was let go by a later fence'}; replay the offsets again if the log still has them`,
     );
 }
 

@@ -151,7 +151,6 @@ export async function openRewriteGeneration(
       topic: log.topic,
       seq: seal.seq,
       createdAt: seal.createdAt,
-      fence: seal.seq,
       ...(log.expiredBefore === undefined ? {} : { expiredBefore: log.expiredBefore }),
       prevSha256: log.headSha256,
     },

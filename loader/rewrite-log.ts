@@ -20,7 +20,6 @@ import {
   decodeRewriteBase,
   encodeRewrite,
   encodeRewriteBase,
-  FENCES,
   type Rewrite,
   type RewriteBase,
 } from './rewrite.ts';
@@ -42,8 +41,10 @@ export interface RewriteLog {
   /** Number of the last rewrite; 0 before the first. */
   seq: number;
   headSha256: string;
-  /** Nothing up to this rewrite can be taken back. */
-  fence: number;
+  /** Nothing up to this rewrite can be taken back: its records are sealed away. */
+  sealedUntil: number;
+  /** Rewrites whose trash was deleted: they can't be taken back either. */
+  trashGone: Set<number>;
   /** Hours before this one were deleted by expiries. */
   expiredBefore: string | undefined;
 }
@@ -69,7 +70,8 @@ async function readGenerations(store: Store, topic: string): Promise<{ log: Rewr
     older: Math.max(0, generations.length - 1),
     seq: 0,
     headSha256: '',
-    fence: 0,
+    sealedUntil: 0,
+    trashGone: new Set(),
     expiredBefore: undefined,
   };
   for (const generation of generations) {
@@ -117,7 +119,7 @@ function begin(log: RewriteLog, generation: number, base: RewriteBase, body: Buf
   log.seq = base.seq;
   log.seal = undefined;
   log.headSha256 = sha256Of(body);
-  log.fence = Math.max(base.fence ?? 0, base.seq);
+  log.sealedUntil = base.seq;
   log.expiredBefore = base.expiredBefore;
 }
 
@@ -136,7 +138,7 @@ function add(log: RewriteLog, path: string, body: Buffer): void {
   log.seq = rewrite.seq;
   log.headSha256 = sha256Of(body);
   if (rewrite.kind === 'seal') log.seal = rewrite;
-  if (FENCES.includes(rewrite.kind)) log.fence = rewrite.seq;
+  for (const seq of rewrite.trash ?? []) log.trashGone.add(seq);
   if (rewrite.expiredBefore !== undefined) log.expiredBefore = rewrite.expiredBefore;
 }
 

@@ -55,8 +55,6 @@ const rewriteBase = z.strictObject({
   attempt: z.string(),
   /** Hours before this one were deleted by earlier generations. */
   expiredBefore: hour.optional(),
-  /** The last fence of earlier generations. */
-  fence: seq.optional(),
   prevSha256: sha256.optional(),
 });
 
@@ -68,8 +66,6 @@ export type RewriteBase = z.infer<typeof rewriteBase>;
 
 /** Rewrites that can be taken back, while the trash holds what they removed. */
 export const UNDOABLE: readonly RewriteKind[] = ['replay', 'compact'];
-/** Rewrites before which nothing can be taken back. */
-export const FENCES: readonly RewriteKind[] = ['fence', 'expire', 'seal'];
 
 export const decodeRewriteBase = (path: string, body: Buffer): RewriteBase =>
   decodeRecord(rewriteBase, path, body);

@@ -119,7 +119,7 @@ test('rewrites are forgotten only when every chain was sealed after them, and th
   expect(await visible()).toEqual(files.map((name) => name.slice(name.lastIndexOf('/') + 1)));
   await forget(store, TOPIC);
   const { log, chains } = await readTopicState(store, TOPIC);
-  expect([log.generation, log.rewrites.length, log.fence]).toEqual([1, 0, 3]);
+  expect([log.generation, log.rewrites.length, log.sealedUntil]).toEqual([1, 0, 3]);
   expect([...chains.values()].map(({ base }) => base.rewriteSeq)).toEqual([3, 3]);
   expect(await liveNames()).toEqual(files);
   await merge();

@@ -198,6 +198,7 @@ describe('kill -9 of the NameNode', () => {
     const act = async () => {
       await killNameNode();
       back = startNameNode();
+      back.catch(() => {}); // awaited below, when the load has ended
     };
     gate.rule = firstThat(MOMENTS.publishing, { at: 'answer', act, cut: true }).rule;
     await load.succeeds(load.run(PATIENT));
@@ -212,6 +213,7 @@ describe('kill -9 of the NameNode', () => {
       await new Promise((resolve) => setTimeout(resolve, ms));
       await killNameNode();
       back = startNameNode();
+      back.catch(() => {}); // awaited below, when the load has ended
     };
     gate.rule = firstThat(MOMENTS.publishing, { at: 'sent', act }).rule;
     const ended = await load.run(PATIENT);

@@ -45,13 +45,15 @@ async function hourlyNumbers(spark: Spark) {
 }
 
 async function totals(spark: Spark) {
-  const top = async (name: string) =>
+  const top = async (name: string, value = name) =>
     pairs(
-      await spark.sql(`SELECT ${name} AS name, count(*) AS n FROM events WHERE ${name} IS NOT NULL
-        GROUP BY ${name} ORDER BY n DESC, name LIMIT 20`),
+      await spark.sql(`SELECT ${value} AS name, count(*) AS n FROM events WHERE ${value} IS NOT NULL
+        GROUP BY ${value} ORDER BY n DESC, name LIMIT 20`),
     );
+  // The oracle counts the dash of a log, which is null in the table, as a user agent.
+  const userAgent = "coalesce(user_agent, '-')";
   const [sum] = await spark.sql(`SELECT count(*) AS parsed, sum(bytes) AS response_bytes_total,
-      count(DISTINCT host) AS distinct_hosts, count(DISTINCT user_agent) AS distinct_user_agents,
+      count(DISTINCT host) AS distinct_hosts, count(DISTINCT ${userAgent}) AS distinct_user_agents,
       count(DISTINCT path) AS distinct_paths, count_if(referrer IS NULL) AS no_referrer,
       date_format(min(event_time), "yyyy-MM-dd'T'HH:mm:ss'Z'") AS first_event,
       date_format(max(event_time), "yyyy-MM-dd'T'HH:mm:ss'Z'") AS last_event,
@@ -62,7 +64,7 @@ async function totals(spark: Spark) {
     status: Object.fromEntries(await top('status')),
     top20_paths: await top('path'),
     top20_hosts: await top('host'),
-    top20_user_agents: await top('user_agent'),
+    top20_user_agents: await top('user_agent', userAgent),
     top20_referrers: await top('referrer'),
   };
 }

@@ -60,6 +60,12 @@ async function startNameNode(): Promise<void> {
   await gate.up('nn1');
 }
 
+/** Waits until the file that stopped half-way is there: a DataNode asks for its bytes before it has made it. */
+const untilMade = (load: HdfsLoad, { path }: GateRequest) =>
+  waitFor('the file to be made', 30_000, async () =>
+    (await load.eyes.filesBelow('/_loader/staging')).has(path.slice(topicPath().length)),
+  );
+
 const asSuperuser = (path: string, query: string) => webHdfsPut(hdfs.nameNode.httpPort, 'hdfs', path, query);
 
 describe('kill -9 of the loader', () => {
@@ -72,8 +78,13 @@ describe('kill -9 of the loader', () => {
   ] as const)('%s', async (_, { moment, stop }) => {
     await using load = await newLoad();
     const { promise: killed, resolve } = Promise.withResolvers<void>();
-    const act = () => killHard(child).then(resolve);
-    gate.rule = firstThat(MOMENTS[moment], { at: stop, act, cut: true }).rule;
+    const act = async () => {
+      if (stop === 'body') await untilMade(load, await met);
+      await killHard(child);
+      resolve();
+    };
+    const { rule, met } = firstThat(MOMENTS[moment], { at: stop, act, cut: true });
+    gate.rule = rule;
     const child = load.start();
     await killed;
     await load.nothingTwice();
@@ -138,23 +149,28 @@ test('a loader that stands still at its commit, while another takes its place an
 describe('DataNodes', () => {
   test('one killed in the middle of an upload is gone around', async () => {
     await using load = await newLoad();
-    let killed: number | undefined;
-    gate.rule = (seen) => {
-      if (killed !== undefined || !MOMENTS.uploading(seen)) return undefined;
-      killed = Number(seen.server.slice(2)) - 1;
-      return { at: 'body', act: () => hdfs.dataNodes[killed!]!.kill() };
-    };
+    const { rule, met } = firstThat(MOMENTS.uploading, {
+      at: 'body',
+      act: async () => {
+        await untilMade(load, await met);
+        await (await busy()).kill();
+      },
+    });
+    const busy = async () => hdfs.dataNodes[Number((await met).server.slice('dn'.length)) - 1]!;
+    gate.rule = rule;
     await load.succeeds(load.run(PATIENT));
-    await hdfs.dataNodes[killed!]!.start();
+    await (await busy()).start();
     await load.heals();
   });
 
   test('all killed in the middle of an upload end the load', async () => {
     await using load = await newLoad();
     const act = async () => {
+      await untilMade(load, await met);
       await Promise.all(hdfs.dataNodes.map((node) => node.kill()));
     };
-    gate.rule = firstThat(MOMENTS.uploading, { at: 'body', act }).rule;
+    const { rule, met } = firstThat(MOMENTS.uploading, { at: 'body', act });
+    gate.rule = rule;
     const ended = await load.run();
     await Promise.all(hdfs.dataNodes.map((node) => node.start()));
     await hdfs.untilLive(2);
@@ -182,6 +198,7 @@ describe('kill -9 of the NameNode', () => {
     const act = async () => {
       await killNameNode();
       back = startNameNode();
+      back.catch(() => {}); // awaited below, when the load has ended
     };
     gate.rule = firstThat(MOMENTS.publishing, { at: 'answer', act, cut: true }).rule;
     await load.succeeds(load.run(PATIENT));
@@ -196,6 +213,7 @@ describe('kill -9 of the NameNode', () => {
       await new Promise((resolve) => setTimeout(resolve, ms));
       await killNameNode();
       back = startNameNode();
+      back.catch(() => {}); // awaited below, when the load has ended
     };
     gate.rule = firstThat(MOMENTS.publishing, { at: 'sent', act }).rule;
     const ended = await load.run(PATIENT);

@@ -19,6 +19,7 @@ import {
   RAW_ROWS,
 } from '../support/edge-rows.ts';
 import { PROBE_TEXT } from '../support/event-rows.ts';
+import { webRequests } from '../support/events.ts';
 import { visibleFiles } from '../support/foreign-eyes.ts';
 import { loadTopics, sendRecords } from '../support/load-topic.ts';
 import { type NeutralRow, readByDuckDb, readByHyparquet } from '../support/parquet-readers.ts';
@@ -48,7 +49,10 @@ const LOG_COLUMNS: Columns = {
   ...{ method: 'string', target: 'string', path: 'string', query: 'string', protocol: 'string' },
   ...{ status: 'int32', bytes: 'int64', referrer: 'string', user_agent: 'string' },
 };
-const PAUSE_MS = 5_000;
+const PAUSE_MS = 200;
+const LOADS = 5;
+/** Two partitions with eleven hours, each load. */
+const FILES = LOADS * 2 * 11;
 
 const shared = sharedLog('the real log in HDFS, counted by Spark');
 
@@ -85,7 +89,7 @@ async function listHours(topic: string): Promise<Map<string, number>> {
   return new Map(files.map((words) => [words.slice(7).join(' ').slice(root.length), Number(words[4])]));
 }
 
-/** The files that Spark takes for the table, each opened and counted, by its own index. */
+/** The files that Spark takes for the table by its own index, each opened as Parquet and counted. */
 async function sparkFiles(topic: string): Promise<Map<string, number>> {
   const rows =
     await spark.sql(`SELECT _metadata.file_path AS path, _metadata.file_size AS bytes, count(*) AS n
@@ -112,10 +116,14 @@ interface Listings {
   wrong: string[];
 }
 
-/** Lists a topic again and again, by `fs -ls` and by Spark, until told to stop. */
+/** Lists a topic again and again, by `fs -ls` and by Spark at once, until told to stop. */
 async function watch(topic: string, done: AbortSignal): Promise<Listings> {
   const seen: Listings = { first: new Map(), looks: { fs: [], spark: [] }, wrong: [] };
-  const look = async (who: 'fs' | 'spark', files: Map<string, number>) => {
+  const look = async (who: 'fs' | 'spark', list: typeof listHours) => {
+    const files = await list(topic).catch((error: Error) => {
+      if (EMPTY.test(error.message)) return new Map<string, number>();
+      throw error;
+    });
     for (const [path, bytes] of files) {
       const before = seen.first.get(path) ?? bytes;
       seen.first.set(path, before);
@@ -124,38 +132,27 @@ async function watch(topic: string, done: AbortSignal): Promise<Listings> {
       if (before !== bytes && path.endsWith('.parquet'))
         seen.wrong.push(`${who}: ${path} ${before}, then ${bytes}`);
     }
-    seen.looks[who].push(files.size);
+    seen.looks[who].push([...files.keys()].filter((path) => path.endsWith('.parquet')).length);
   };
-  while (!done.aborted) {
-    for (const [who, list] of [
-      ['fs', listHours],
-      ['spark', sparkFiles],
-    ] as const) {
-      const files = await list(topic).catch((error: Error) => {
-        if (seen.first.size === 0 && EMPTY.test(error.message)) return new Map<string, number>();
-        throw error;
-      });
-      await look(who, files);
+  const keepLooking = async (who: 'fs' | 'spark', list: typeof listHours) => {
+    while (!done.aborted) {
+      await look(who, list);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-  }
+  };
+  await Promise.all([keepLooking('fs', listHours), keepLooking('spark', sparkFiles)]);
   return seen;
 }
 
 describe.runIf(shared)('the real log, from Apache Kafka into HDFS by one command', () => {
-  let listings: Listings;
   let loaded: { rows: number; quarantined: number };
 
   beforeAll(async () => {
     const broker = ['--broker', kafka.bootstrap];
     await kafka.createTopic(LOG);
     await millrace('ingest', shared!.path, '--topic', LOG, '--format', 'combined', ...broker);
-    const done = new AbortController();
-    const load = millrace('load', '--topic', LOG, ...broker, '--warehouse', hdfs.url, '--json');
-    const watching = watch(LOG, done.signal);
-    await Promise.race([load, watching]).finally(() => done.abort());
-    loaded = JSON.parse(await load);
-    listings = await watching;
+    const warehouse = ['--warehouse', hdfs.url];
+    loaded = JSON.parse(await millrace('load', '--topic', LOG, ...broker, ...warehouse, '--json'));
     await spark.sql(`CACHE TABLE events AS SELECT * FROM parquet.\`${tableUrl(LOG)}\``);
   });
 
@@ -163,20 +160,12 @@ describe.runIf(shared)('the real log, from Apache Kafka into HDFS by one command
     expect(loaded).toMatchObject({ rows: shared!.oracle().parsed, quarantined: 0 });
   });
 
-  it('never shows a hidden or unfinished file in an hour, not to hadoop fs and not to Spark', async () => {
-    expect(listings.wrong).toEqual([]);
-    const final = await listHours(LOG);
-    for (const [path, bytes] of listings.first)
-      if (path.endsWith('.parquet')) expect([path, final.get(path)]).toEqual([path, bytes]);
-    const names = [...final.keys()];
+  it('is files of rows and markers, and nothing else, to hadoop fs', async () => {
+    const names = [...(await listHours(LOG)).keys()];
     expect(names.filter((path) => !VISIBLE.test(path))).toEqual([]);
     const { hours_with_events, span_hours } = shared!.oracle();
     expect(names.filter((path) => path.endsWith('.parquet'))).toHaveLength(hours_with_events);
     expect(names.filter((path) => path.endsWith('_SUCCESS'))).toHaveLength(span_hours);
-    // It was looked at while it grew: some looks found a part of the files.
-    const parts = (counts: number[]) => counts.filter((count) => count > 0 && count < hours_with_events);
-    expect(parts(listings.looks.fs).length).toBeGreaterThan(0);
-    expect(parts(listings.looks.spark).length).toBeGreaterThan(0);
   });
 
   it('has the types that Spark finds by itself, hours and days as the directories say', async () => {
@@ -207,6 +196,37 @@ describe.runIf(shared)('the real log, from Apache Kafka into HDFS by one command
     await spark.sql('CREATE OR REPLACE TEMP VIEW events AS SELECT * FROM by_hive');
     expect(await sparkNumbers(spark)).toEqual(oracleNumbers(shared!.oracle()));
   }, 900_000);
+});
+
+describe('a table that is listed while loads go on', () => {
+  it('never shows a hidden or unfinished file in an hour, not to hadoop fs and not to Spark', async () => {
+    const topic = 'watched';
+    await kafka.createTopic(topic, { partitions: 2 });
+    const loader = { spoolDir: dir.join('spool-watched') };
+    const topics = { [topic]: { schema: 'web_request' } };
+    const setup = { address: kafka.bootstrap, warehouse: hdfs.url, topics, loader };
+    const done = new AbortController();
+    const load = async () => {
+      for (let n = 0; n < LOADS; n++) {
+        const records = webRequests(n * 3_600, (n + 1) * 3_600, { partitions: 2, hours: 11 });
+        await sendRecords(kafka.bootstrap, topic, records);
+        expect(await loadTopics(setup, topic)).toMatchObject({ rows: 3_600, files: FILES / LOADS });
+      }
+    };
+    const loading = load().finally(() => done.abort());
+    const [{ first, looks, wrong }] = await Promise.all([watch(topic, done.signal), loading]);
+    expect(wrong).toEqual([]);
+    const final = await listHours(topic);
+    const rows = [...final].filter(([path]) => path.endsWith('.parquet'));
+    expect(rows).toHaveLength(FILES);
+    // What was seen had its last length at first sight.
+    const seen = [...first].filter(([path]) => path.endsWith('.parquet'));
+    expect(seen).toEqual(seen.map(([path]) => [path, final.get(path)]));
+    for (const counts of [looks.fs, looks.spark])
+      expect(counts.filter((count) => count > 0 && count < FILES).length, counts.join(' ')).toBeGreaterThan(
+        0,
+      );
+  });
 });
 
 describe('values at the edges of every column type', () => {

@@ -119,22 +119,13 @@ export class HdfsGate implements AsyncDisposable {
       agent: false,
     });
     far.on('error', () => request.socket.destroy());
-    const { promise: accepted, resolve: accept } = Promise.withResolvers<void>();
-    far.on('close', accept);
-    far.on('continue', () => {
-      response.writeContinue();
-      accept();
-    });
+    far.on('continue', () => response.writeContinue());
     far.on('response', async (answer) => {
       answer.on('error', () => request.socket.destroy());
       if (!(await isStopped('answer'))) await this.#answer(name, answer, response);
     });
     try {
-      await this.#forward(request, far, seen.bytes, async () => {
-        // A DataNode says so when it has made the file: only then is it in the middle of it.
-        if (stop?.at === 'body') await accepted;
-        return await isStopped('body');
-      });
+      await this.#forward(request, far, seen.bytes, () => isStopped('body'));
       if (await isStopped('sent')) far.on('response', () => request.socket.destroy());
     } catch {
       far.destroy(); // the client went away in the middle of its body

@@ -304,6 +304,34 @@ describe('a replay of one day among many of hourly commits', { timeout: 600_000 
   });
 });
 
+test('a file that a compaction merged from several partitions is cut, and rows of the others are carried over', {
+  timeout: 300_000,
+}, async () => {
+  const topic = 'merged';
+  const spread = (from: number, until: number) =>
+    group(from, until, 2).map((record, i) => ({ ...record, partition: i % 3 }));
+  const shop = await loaded(topic, [spread(0, 60), spread(60, 120)], 3);
+  const [rows, marks] = [await rowsOf(shop, topic), marked(shop, topic)];
+  const at = ['--broker', addressOf(broker), '--warehouse', `file:${shop.warehouse}`];
+  expect((await runCli(['compact', '--topic', topic, ...at])).status).toBe(0);
+  const merged = filesOf(shop, topic);
+  expect(merged.size).toBe(2);
+  // Partition 0 goes, so the rest belongs to partition 1; then a part of partition 1 goes from both.
+  const first = await shop.replay(topic, { partition: 0, from: { offset: 0 } });
+  expect(first.filesRemoved).toBe(2);
+  expect(await rowsOf(shop, topic)).toEqual(rows);
+  const second = await shop.replay(topic, offsets(1, 7, 25));
+  expect(second.filesRemoved).toBe(2);
+  expect(await rowsOf(shop, topic)).toEqual(rows);
+  expect(marked(shop, topic)).toEqual(marks);
+  await shop.undo(topic, second.rewrite);
+  await shop.undo(topic, first.rewrite);
+  expect([...filesOf(shop, topic).values()].sort()).toEqual([...merged.values()].sort());
+  expect(await rowsOf(shop, topic)).toEqual(rows);
+  await shop.undo(topic, 1); // the compaction of one of the two hours
+  expect(await rowsOf(shop, topic)).toEqual(rows);
+});
+
 describe('beside other runs', { timeout: 300_000 }, () => {
   const names = (shop: Workshop, topic: string) =>
     readdirSync(join(shop.warehouse, topic, '_loader/rewrites/g=000000')).sort();

@@ -96,7 +96,7 @@ export class Ground implements AsyncDisposable {
       await scene[Symbol.asyncDispose]();
     }
     const { problems, watcher, restarts, undone } = scene;
-    if (problems.length === 0) rmSync(directory, { recursive: true });
+    if (problems.length === 0 && options.directory === undefined) rmSync(directory, { recursive: true });
     const seconds = (performance.now() - startedMs) / 1_000;
     return { id, name, problems, looks: watcher.looks, restarts, undone, seconds };
   }
@@ -108,10 +108,16 @@ export class Ground implements AsyncDisposable {
     play: (scene: Scene, place: Place) => Promise<void>,
   ): Promise<CaseResult> {
     const directory = this.directory();
-    await using place = await Place.open(join(directory, 'data'));
-    const { address, truth } = place;
-    const own = { directory, address, truth, template: undefined };
-    return await this.run(named, { ...own, ...options }, (scene) => play(scene, place));
+    const place = await Place.open(join(directory, 'data'));
+    try {
+      const { address, truth } = place;
+      const own = { directory, address, truth, template: undefined };
+      const result = await this.run(named, { ...own, ...options }, (scene) => play(scene, place));
+      return result;
+    } finally {
+      await place[Symbol.asyncDispose]();
+      if (process.env['FAULT_KEEP'] === undefined) rmSync(directory, { recursive: true });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -63,7 +63,7 @@ const recreated = (op: string, path: string) => async (scene: Scene, place: Plac
   await place.produce(round([0, 1], 20));
   await loads(scene);
   await place.recreate(2);
-  await place.produce(round([0, 1], 40, { atMs: minute(100) }));
+  await place.produce(round([0, 1], 40, { atMs: minute(130) }));
   await isRefused(scene, /created anew/);
   await scene.load({ argv: ['--accept-recreated'], points: [{ op, path, act: 'kill after' }] });
   await scene.settle({ argv: ['--accept-recreated'] });

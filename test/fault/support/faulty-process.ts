@@ -24,15 +24,17 @@ const PRELOAD = join(import.meta.dirname, 'failpoint.ts');
 const COMPILE_CACHE = join(tmpdir(), 'millrace-fault-compile-cache');
 const LOOK_MS = 5;
 /** A process that takes longer has hung up. */
-const PATIENCE_MS = Number(process.env['FAULT_PATIENCE_MS'] ?? 120_000);
+const PATIENCE_MS = Number(process.env['FAULT_PATIENCE_MS'] ?? 600_000);
 
 export class FaultyProcess {
+  readonly argv: readonly string[];
   readonly plan: FaultPlan;
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
   #isOver = false;
 
   constructor(argv: readonly string[], plan: FaultPlan) {
+    this.argv = argv;
     this.plan = plan;
     mkdirSync(plan.scratch, { recursive: true });
     const flags = ['--no-memory-protection-keys', '--import', PRELOAD];

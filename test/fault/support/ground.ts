@@ -2,7 +2,7 @@
  * What the cases of the matrix share: a broker with one topic of two partitions, and a warehouse into which its first
  * round was loaded. Each case works on a copy. Cases that must break the log or the topic have a broker of their own.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Broker } from '../../../broker/broker.ts';
 import { createTopic } from '../../support/load-topic.ts';
@@ -10,7 +10,7 @@ import { addressOf, startBroker } from '../../support/start-broker.ts';
 import { TempDir } from '../../support/temp-dir.ts';
 import { FaultyProcess } from './faulty-process.ts';
 import { Place } from './place.ts';
-import { Scene, type SceneOptions } from './scene.ts';
+import { LOAD_MS, Scene, type SceneOptions } from './scene.ts';
 import { MIDNIGHT_MS, MINUTE_MS, TopicTruth } from './topic-truth.ts';
 
 export const PARTITIONS = [0, 1];
@@ -53,13 +53,19 @@ export class Ground implements AsyncDisposable {
     const { address, truth } = ground;
     await createTopic(address, TOPIC, PARTITIONS.length);
     await truth.produce(address, ROUNDS[0]);
-    const at = ['--broker', address, '--warehouse', `file:${ground.template}`, '--set', 'loader.workers=1'];
-    const clock = { nowMs: FIRST_LOAD_MS, storeMs: FIRST_LOAD_MS };
-    const plan = { points: [], mutants: [], scratch: dir.join('template-load'), clock };
-    const { status, stderr } = await new FaultyProcess(['load', '--topic', TOPIC, ...at], plan).ended;
-    if (status !== 0) throw new Error(`the first load ended with ${status}: ${stderr}`);
+    await ground.#load(ground.template, FIRST_LOAD_MS);
     await truth.produce(address, ROUNDS[1]);
+    cpSync(ground.template, ground.loadedTemplate, { recursive: true });
+    await ground.#load(ground.loadedTemplate, LOAD_MS);
     return ground;
+  }
+
+  async #load(warehouse: string, nowMs: number): Promise<void> {
+    const at = ['--broker', this.address, '--warehouse', `file:${warehouse}`, '--set', 'loader.workers=1'];
+    const clock = { nowMs, storeMs: nowMs };
+    const plan = { points: [], mutants: [], scratch: this.directory(), clock };
+    const { status, stderr } = await new FaultyProcess(['load', '--topic', TOPIC, ...at], plan).ended;
+    if (status !== 0) throw new Error(`a load without faults ended with ${status}: ${stderr}`);
   }
 
   get address(): string {
@@ -69,6 +75,11 @@ export class Ground implements AsyncDisposable {
   /** A warehouse that holds the first round, hour 0 marked. */
   get template(): string {
     return this.#dir.join('template');
+  }
+
+  /** A warehouse that holds both rounds, hours 0 and 1 marked. */
+  get loadedTemplate(): string {
+    return this.#dir.join('loaded-template');
   }
 
   /** A directory of its own for a case. */

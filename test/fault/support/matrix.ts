@@ -7,7 +7,9 @@ import type { CaseResult, Ground } from './ground.ts';
 import { KILL_CASES, type KillCase } from './kill-cases.ts';
 import { LOG_CASES } from './log-cases.ts';
 import type { MutantName } from './mutants.ts';
-import type { Scene } from './scene.ts';
+import { missingCommand, REWRITE_CASES, type RewriteCase } from './rewrite-cases.ts';
+import { LOAD_MS, type Scene } from './scene.ts';
+import { MINUTE_MS } from './topic-truth.ts';
 import { ZOMBIE_CASES } from './zombie-cases.ts';
 
 export interface PlayOptions {
@@ -17,6 +19,8 @@ export interface PlayOptions {
 export interface MatrixCase {
   id: string;
   name: string;
+  /** A command that is not there yet. */
+  lacks?: string | undefined;
   run: (ground: Ground, options?: PlayOptions) => Promise<CaseResult>;
 }
 
@@ -53,6 +57,22 @@ function killCases(one: KillCase, isFull: boolean): MatrixCase[] {
   });
 }
 
+/** By the clock of a run after both loads. */
+const REWRITE_MS = LOAD_MS + MINUTE_MS;
+
+export function rewriteCase(one: RewriteCase): MatrixCase {
+  const { id, name, losesPower, isUnloaded, play } = one;
+  return {
+    id,
+    name,
+    lacks: missingCommand(one),
+    run: (ground, { mutants = [] } = {}) => {
+      const template = isUnloaded ? ground.template : ground.loadedTemplate;
+      return ground.run({ id, name }, { mutants, losesPower, template, loadMs: REWRITE_MS }, play);
+    },
+  };
+}
+
 /** All cases in the order of their numbers. `isFull`: each kill also without the loss of power. */
 export function matrixCases(isFull: boolean): MatrixCase[] {
   const kills = KILL_CASES.flatMap((one) => killCases(one, isFull));
@@ -69,5 +89,5 @@ export function matrixCases(isFull: boolean): MatrixCase[] {
         ground.runApart(named, { mutants, ...(loadMs !== undefined && { loadMs }) }, play),
     }),
   );
-  return [...kills, ...zombies, ...logs];
+  return [...kills, ...zombies, ...REWRITE_CASES.map(rewriteCase), ...logs];
 }

@@ -52,8 +52,8 @@ const names = async (store: StoreMethods, path: string) =>
   ((await store['list']!(path)) as StoreEntry[]).map(({ name }) => name);
 
 /** Deletes every staged data file there is, as if it were old. */
-async function sweepEverything(store: StoreMethods, staging: string): Promise<void> {
-  for (const wanted of await names(store, staging))
+async function sweepEverything(store: StoreMethods, staging: string, found: StoreEntry[]): Promise<void> {
+  for (const { name: wanted } of found)
     for (const attempt of wanted.startsWith('c-') ? await names(store, `${staging}/${wanted}`) : [])
       for (const name of await names(store, `${staging}/${wanted}/${attempt}`))
         if (name.endsWith('.staged')) await store['remove']!(`${staging}/${wanted}/${attempt}/${name}`);
@@ -96,8 +96,9 @@ export const MUTANTS = {
   'sweep by age': {
     store: {
       list: async (store, [path], original) => {
-        if (String(path).endsWith('/_loader/staging')) await sweepEverything(store, String(path));
-        return await original();
+        const found = (await original()) as StoreEntry[];
+        if (String(path).endsWith('/_loader/staging')) await sweepEverything(store, String(path), found);
+        return found;
       },
     },
   },
@@ -144,7 +145,7 @@ export const MUTANTS = {
     },
   },
   'clock read after the watermark': {
-    caller: {
+    store: {
       create: async (_, [path, body], original) => {
         if (!String(path).endsWith('.plan.json')) return await original();
         const plan = JSON.parse(String(body)) as { observations: { timeMs: number }[] };

@@ -2,7 +2,7 @@
  * Looks at the table all the while things go wrong: every visible row was produced, is there once and in its hour, and an
  * hour that bears `_SUCCESS` lacks none of the rows that were acknowledged before it was complete.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listing } from '../../support/foreign-eyes.ts';
@@ -31,13 +31,19 @@ export function rowProblems(rows: readonly VisibleRow[], truth: TopicTruth): str
   return problems.slice(0, MAX_PROBLEMS);
 }
 
-/** The hours that bear a marker now. */
-export function markedHours(root: string): number[] {
-  return Array.from({ length: 24 }, (_, hour) => hour).filter((hour) => {
+/** The hours that bear a marker now, and which file it is. */
+function markersOf(root: string): Map<number, string> {
+  const found = new Map<number, string>();
+  for (let hour = 0; hour < 24; hour++) {
     const [day, of] = hourName(hour).split('T');
-    return existsSync(join(root, `dt=${day}/hour=${of}/_SUCCESS`));
-  });
+    const marker = statSync(join(root, `dt=${day}/hour=${of}/_SUCCESS`), { throwIfNoEntry: false });
+    if (marker !== undefined) found.set(hour, `${marker.ino} ${marker.mtimeMs}`);
+  }
+  return found;
 }
+
+/** The hours that bear a marker now. */
+export const markedHours = (root: string): number[] => [...markersOf(root).keys()];
 
 /** Markers on hours whose rows are not all there. */
 export function markerProblems(
@@ -91,16 +97,22 @@ export class Watcher implements AsyncDisposable {
     this.#reader ??= await TableReader.open(this.#root);
     this.looks++;
     // Markers first: whoever sees one may count on what he reads afterwards.
-    const marked = markedHours(this.#root);
-    const signature = `${marked.join(' ')}\n${this.#reader.signature()}`;
+    const marked = markersOf(this.#root);
+    const signature = `${[...marked].join(' ')}\n${this.#reader.signature()}`;
     if (signature === this.#seen || this.problems.length >= MAX_PROBLEMS) return;
-    const rows = await this.#reader.rows().catch((error: unknown) => {
-      if (this.#reader?.signature() === signature.slice(signature.indexOf('\n') + 1)) throw error;
-      return undefined; // a file went away under the query; the next look sees what came of it
-    });
-    if (rows === undefined) return;
+    const rows = await this.#reader.rows().catch((error: unknown) => String(error));
+    if (typeof rows === 'string') {
+      // Else a file went away under the query; the next look sees what came of it.
+      if (this.#reader.signature() !== signature.slice(signature.indexOf('\n') + 1)) return;
+      this.#seen = signature;
+      this.problems.push(`while it ran: ${rows.split('\n')[0]}`);
+      return;
+    }
     this.#seen = signature;
-    for (const problem of [...rowProblems(rows, this.#truth), ...markerProblems(marked, rows, this.#truth)])
+    // A rewrite withdraws the marker before it moves a file: only a marker that stayed says something of what was read.
+    const stayed = markersOf(this.#root);
+    const whole = [...marked.keys()].filter((hour) => stayed.get(hour) === marked.get(hour));
+    for (const problem of [...rowProblems(rows, this.#truth), ...markerProblems(whole, rows, this.#truth)])
       this.problems.push(`while it ran: ${problem}`);
   }
 

@@ -19,6 +19,12 @@ export interface StoryCase {
 
 /** Of both partitions: each hangs as it comes by. */
 const HANGS = {
+  'before it writes its record': {
+    op: 'create',
+    path: '/c-.*/record\\.json\\.tmp$',
+    act: 'hang before',
+    nth: 0,
+  },
   'before it publishes': { op: 'publish', path: '/commits/.*/\\d{20}\\.json$', act: 'hang before', nth: 0 },
   'when it has published': { op: 'makeDirectory', path: '/dt=', act: 'hang before', nth: 0 },
   'before its second move': { op: 'move', path: '/dt=', act: 'hang before', nth: 2 },
@@ -53,8 +59,8 @@ async function endsWell(scene: Scene, process: FaultyProcess): Promise<void> {
   await scene.watcher.look();
 }
 
-async function wakes(scene: Scene, point: Failpoint, andThen: Failpoint[] = []): Promise<void> {
-  const zombie = scene.start({ points: [point, ...andThen] });
+async function wakes(scene: Scene, point: Failpoint, argv: readonly string[] = []): Promise<void> {
+  const zombie = scene.start({ points: [point], argv });
   await zombie.hung();
   await endsWell(scene, scene.start());
   const before = readRecords(scene.root).records;
@@ -125,12 +131,15 @@ async function twoPolicies(scene: Scene, first: string, second: string): Promise
 const GENERATION_0 = '_loader/commits/p=00000/g=000000';
 
 async function wakesInGoneGeneration(scene: Scene): Promise<void> {
-  const zombie = scene.start({ points: [HANGS['before it publishes']] });
+  const toRecord: Failpoint = { op: 'create', path: '/c-p00000.*/record\\.json\\.tmp$', act: 'hang before' };
+  const published: Failpoint = { op: 'publish', path: '/p=00000/.*/\\d{20}\\.json$', act: 'kill after' };
+  const zombie = scene.start({ points: [toRecord, published] });
   await zombie.hung();
   await endsWell(scene, scene.start({ argv: ['--set', 'loader.sealAfterRecords=2'] }));
   scene.expect(!existsSync(join(scene.root, GENERATION_0)), 'the sealed generation is still there');
   zombie.goOn();
-  await endsWell(scene, zombie);
+  await zombie.ended;
+  scene.expect(zombie.met(1), 'the one that woke did not try to publish');
   scene.expect(!existsSync(join(scene.root, GENERATION_0)), 'a generation that was gone is back');
   scene.problems.push(...readRecords(scene.root).problems);
   await scene.settle();
@@ -145,6 +154,11 @@ export const ZOMBIE_CASES: readonly StoryCase[] = [
       play: (scene) => wakes(scene, point),
     }),
   ),
+  {
+    id: 'K15',
+    name: 'one sleeps before it publishes a part, another loads, it wakes',
+    play: (scene) => wakes(scene, HANGS['before it publishes'], ['--max-events', '30']),
+  },
   {
     id: 'K15',
     name: 'one sleeps before it publishes into a generation that is sealed and removed meanwhile',

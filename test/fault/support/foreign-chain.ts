@@ -32,20 +32,30 @@ export interface ForeignChain {
   heads: Map<string, number>;
   records: number;
   files: Map<string, number>;
+  /** Also those that were taken out since. */
+  everNamed: Set<string>;
   problems: string[];
 }
 
 /** Reads everything a topic's records say. */
 export function readRecords(root: string): ForeignChain {
-  const found: ForeignChain = { heads: new Map(), records: 0, files: new Map(), problems: [] };
+  const found: ForeignChain = {
+    heads: new Map(),
+    records: 0,
+    files: new Map(),
+    everNamed: new Set(),
+    problems: [],
+  };
   const commits = join(root, '_loader/commits');
   for (const partition of names(commits)) walk(join(commits, partition), partition, found);
+  for (const final of found.files.keys()) found.everNamed.add(final);
   const rewrites = join(root, '_loader/rewrites');
   for (const generation of names(rewrites))
     for (const name of names(join(rewrites, generation)).filter((each) => /^\d+\.json$/.test(each))) {
       const { removes = [], adds = [] } = JSON.parse(
         readFileSync(join(rewrites, generation, name), 'utf8'),
       ) as JsonRecord;
+      for (const { final } of [...removes, ...adds]) found.everNamed.add(final);
       for (const { final } of removes) found.files.delete(final);
       for (const { final, bytes } of adds) found.files.set(final, bytes);
     }

@@ -18,7 +18,7 @@ interface MutantCase {
 export const MUTANT_CASES: readonly MutantCase[] = [
   {
     mutant: 'publish overwrites',
-    by: 'one sleeps before it writes its record, another loads, it wakes',
+    by: 'one sleeps before it writes the record of a part, another loads, it wakes',
     says: /published a record|no record names|neither staged nor in place/,
   },
   {

@@ -31,7 +31,7 @@ const STEPS: Readonly<Record<string, Failpoint>> = {
   'when the trash is fsynced, the hour not': { op: 'fs.sync', path: '/trash/\\d+$', act: 'kill after' },
   'when all old files are gone': { op: 'sync', path: '/trash/', act: 'kill after' },
   'when one new file is there': { op: 'move', path: '/dt=', act: 'kill after' },
-  'when its new files are fsynced': { op: 'sync', path: '^[^/]*/dt=', act: 'kill after' },
+  'when its new files are fsynced': { op: 'sync', path: '/staging/w-[^ ]*$', act: 'kill after' },
   'when it has swept its staging': { op: 'remove', path: '/(?:staging/w-|trash/)', act: 'kill after' },
 };
 

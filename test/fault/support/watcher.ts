@@ -1,11 +1,12 @@
 /**
- * Looks at the table all the while things go wrong: every visible row was produced, is there once and in its hour, and an
- * hour that bears `_SUCCESS` lacks none of the rows that were acknowledged before it was complete.
+ * Looks at the table all the while things go wrong: every visible row was produced, is there once and in its hour, in a file
+ * that a record names, and an hour that bears `_SUCCESS` lacks none of the rows that were acknowledged before it was complete.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listing } from '../../support/foreign-eyes.ts';
+import { readRecords } from './foreign-chain.ts';
 import { hourName, keyOf, type TopicTruth } from './topic-truth.ts';
 import { TableReader, type VisibleRow } from './visible-rows.ts';
 
@@ -29,6 +30,18 @@ export function rowProblems(rows: readonly VisibleRow[], truth: TopicTruth): str
     seen.set(key, row.file);
   }
   return problems.slice(0, MAX_PROBLEMS);
+}
+
+/** Files that were visible before any record named them. */
+function unnamedProblems(root: string, rows: readonly VisibleRow[]): string[] {
+  try {
+    const { everNamed } = readRecords(root);
+    const unnamed = [...new Set(rows.map(({ file }) => file))].filter((file) => !everNamed.has(file));
+    return unnamed.map((file) => `no record names ${file}`).slice(0, MAX_PROBLEMS);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // a generation went away meanwhile
+    throw error;
+  }
 }
 
 /** The hours that bear a marker now, and which file it is. */
@@ -112,7 +125,12 @@ export class Watcher implements AsyncDisposable {
     // A rewrite withdraws the marker before it moves a file: only a marker that stayed says something of what was read.
     const stayed = markersOf(this.#root);
     const whole = [...marked.keys()].filter((hour) => stayed.get(hour) === marked.get(hour));
-    for (const problem of [...rowProblems(rows, this.#truth), ...markerProblems(whole, rows, this.#truth)])
+    const unnamed = unnamedProblems(this.#root, rows);
+    for (const problem of [
+      ...unnamed,
+      ...rowProblems(rows, this.#truth),
+      ...markerProblems(whole, rows, this.#truth),
+    ])
       this.problems.push(`while it ran: ${problem}`);
   }
 

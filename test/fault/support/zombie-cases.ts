@@ -156,8 +156,8 @@ export const ZOMBIE_CASES: readonly StoryCase[] = [
   ),
   {
     id: 'K15',
-    name: 'one sleeps before it publishes a part, another loads, it wakes',
-    play: (scene) => wakes(scene, HANGS['before it publishes'], ['--max-events', '30']),
+    name: 'one sleeps before it writes the record of a part, another loads, it wakes',
+    play: (scene) => wakes(scene, HANGS['before it writes its record'], ['--max-events', '30']),
   },
   {
     id: 'K15',

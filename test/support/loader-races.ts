@@ -4,7 +4,7 @@
  */
 import { KafkaClient } from '../../broker/client/client.ts';
 import type { Settings } from '../../config/settings.ts';
-import { openSpoolDirectory } from '../../loader/spool-directory.ts';
+import { openRecordCache, openSpoolDirectory } from '../../loader/spool-directory.ts';
 import { openStore } from '../../loader/store/open-store.ts';
 import { TaskPool } from '../../loader/task-pool.ts';
 import { loadTopic, type TopicOutcome } from '../../loader/topic-load.ts';
@@ -45,6 +45,7 @@ export class RacingLoader implements AsyncDisposable {
     return await loadTopic(
       {
         settings: this.#settings,
+        records: openRecordCache(this.#settings.loader),
         store: racingStore(store, seed, maxMs),
         client: this.#client,
         pool: this.#pool,

@@ -177,7 +177,12 @@ function mutate(
     const change = mutant[side]?.[op];
     if (change === undefined) return inner;
     return function (this: StoreMethods, ...args) {
-      return change(this, args, (...changed) => inner.apply(this, changed.length > 0 ? changed : args), plan);
+      return change(
+        this,
+        args,
+        (...changed) => inner.apply(this, changed.length > 0 ? changed : args),
+        plan.root ?? '',
+      );
     };
   }, original);
 }

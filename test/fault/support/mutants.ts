@@ -5,7 +5,6 @@
 import { link, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { StoreEntry } from '../../../loader/store/store.ts';
-import type { FaultPlan } from './fault-plan.ts';
 
 export type Operation = (this: StoreMethods, ...args: unknown[]) => Promise<unknown>;
 /** A store by the names of its methods. */
@@ -26,12 +25,12 @@ export const STORE_OPERATIONS = [...CHANGES, 'read', 'readRange', 'stat', 'list'
 
 export type StoreOperation = (typeof STORE_OPERATIONS)[number];
 
-/** `original` takes other arguments, or else those there are. */
+/** `original` takes other arguments, or else those there are; `root` is the warehouse's directory. */
 type Mutate = (
   store: StoreMethods,
   args: readonly unknown[],
   original: (...changed: unknown[]) => Promise<unknown>,
-  plan: FaultPlan,
+  root: string,
 ) => Promise<unknown>;
 
 export interface Mutant {
@@ -47,7 +46,7 @@ const COMMIT_RECORD = /_loader\/commits\/p=\d+\/g=\d+\/\d{20}\.json$/;
 const COMMIT_ATTEMPT = /_loader\/staging\/c-[^/]+\/[^/]+$/;
 const HOUR = /^([^_/][^/]*)\/(dt=[^/]+\/hour=\d\d)$/;
 
-const at = (plan: FaultPlan, path: unknown) => join(plan.root!, String(path));
+const at = (root: string, path: unknown) => join(root, String(path));
 const names = async (store: StoreMethods, path: string) =>
   ((await store['list']!(path)) as StoreEntry[]).map(({ name }) => name);
 
@@ -86,9 +85,9 @@ const attemptIsGone: Mutate = async (_, [path], original) =>
 export const MUTANTS = {
   'publish overwrites': {
     store: {
-      publish: async (_, [from, to], original, plan) => {
+      publish: async (_, [from, to], original, root) => {
         if (!COMMIT_RECORD.test(String(to))) return await original();
-        await rename(at(plan, from), at(plan, to));
+        await rename(at(root, from), at(root, to));
         return 'published';
       },
     },
@@ -120,9 +119,9 @@ export const MUTANTS = {
   'no roll-forward': { store: { stat: attemptIsGone } },
   'move by link': {
     store: {
-      move: async (_, [from, to], __, plan) => {
-        await link(at(plan, from), at(plan, to));
-        await unlink(at(plan, from));
+      move: async (_, [from, to], __, root) => {
+        await link(at(root, from), at(root, to));
+        await unlink(at(root, from));
         return true;
       },
     },

@@ -13,8 +13,12 @@ export class TaskPool implements AsyncDisposable {
   readonly #stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   readonly #running = new Set<Promise<TaskResult>>();
   readonly #progress: SharedArrayBuffer[] = [];
+  /** Tasks that wait for a thread. The pool must not hold them: it forgets what is queued when its last thread dies. */
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
 
   constructor(workers: number) {
+    this.#free = workers;
     this.#pool = new Piscina<TaskInput, TaskResult>({
       filename: new URL('./task.ts', import.meta.url).href,
       minThreads: 0,
@@ -30,16 +34,24 @@ export class TaskPool implements AsyncDisposable {
   async run(input: Omit<TaskInput, 'stop' | 'progress'>): Promise<TaskResult> {
     const progress = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
     this.#progress.push(progress);
-    const result = this.#pool.run({ ...input, stop: this.#stop, progress }).catch(
-      (error: Error): TaskResult => ({
-        ok: false,
-        abandoned: false,
-        message: `a worker thread died: ${error.message}`,
-        stack: error.stack,
-      }),
-    );
+    const result = this.#runInTurn({ ...input, stop: this.#stop, progress });
     this.#running.add(result);
     return await result.finally(() => this.#running.delete(result));
+  }
+
+  async #runInTurn(input: TaskInput): Promise<TaskResult> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await this.#pool.run(input);
+    } catch (error) {
+      const { message, stack } = error as Error;
+      return { ok: false, abandoned: false, message: `a worker thread died: ${message}`, stack };
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
   }
 
   /** Records read so far by all tasks. */

@@ -5,11 +5,12 @@
 export const FIRST_DAY = '2026-03-01T00:00:00Z';
 const BASE_MS = Date.parse(FIRST_DAY);
 const HOUR_MS = 3_600_000;
+export const SECOND_MS = 1_000;
 
 /** The value of event `n`, in the hour `hour` counted from 2026-03-01T00. */
 export function webRequest(n: number, hour = 0): string {
   return JSON.stringify({
-    event_time: new Date(BASE_MS + hour * HOUR_MS + (n % 3_600) * 1_000).toISOString(),
+    event_time: new Date(BASE_MS + hour * HOUR_MS + (n % 3_600) * SECOND_MS).toISOString(),
     host: `10.0.${n % 7}.${n % 251}`,
     method: 'GET',
     target: `/page/${n}?q=${n % 3}`,

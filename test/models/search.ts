@@ -92,10 +92,3 @@ export async function problemOf(execution: Execution, recovered: Set<string>): P
   recovered.add(key);
   return await recoveryProblem(execution);
 }
-
-/** Runs one list of choices again, to read its trace. */
-export async function replayed(model: Model, choices: readonly Choice[]): Promise<Execution> {
-  const execution = await Execution.start(model, await prepared(model));
-  for (const choice of choices) await execution.take(choice);
-  return execution;
-}

@@ -39,7 +39,7 @@ export function crowd(seed: number): Model {
     actors: {
       A: hourly(appender({ partitions, step: upTo(3) }), TRIES),
       B: hourly(appender({ partitions: [1], step: upTo(2), rounds: upTo(2) }), TRIES),
-      J: hourly(judgingLoader({ partitions, step: upTo(3) }), TRIES),
+      J: hourly(judgingLoader({ partitions, step: upTo(3), sealAfter: upTo(3) }), TRIES),
       ...Object.fromEntries(present.map(([name, program]) => [name, hourly(program, TRIES)])),
       W: outside(
         Array.from({ length: 6 }, () => (random() < 0.35 ? ('hour' as const) : Math.floor(random() * 2))),

@@ -7,10 +7,11 @@ import { type Chain, newAttempt, rootChain } from '../../loader/commit-chain.ts'
 import { forgetHistory } from '../../loader/forget.ts';
 import { removeHistory, sealChain } from '../../loader/generation.ts';
 import { HOUR_MS } from '../../loader/hour.ts';
-import { judgeHours } from '../../loader/hour-judge.ts';
 import { listMarkedHours } from '../../loader/hour-marker.ts';
+import { type JudgeTopicOptions, judgeTopic } from '../../loader/judge-topic.ts';
+import { MadeDirectories } from '../../loader/made-directories.ts';
 import { loadPartition, type TopicRun } from '../../loader/partition-load.ts';
-import { recoverChain, recoverRewrites } from '../../loader/recover.ts';
+import { type LoadRecovery, type Recovering, recoverChain, recoverForLoad } from '../../loader/recover.ts';
 import { type RunId, writeOutcome, writePlan, writeStarted } from '../../loader/run-history.ts';
 import type { Store } from '../../loader/store/store.ts';
 import { sweepStaging } from '../../loader/sweep.ts';
@@ -31,7 +32,7 @@ export interface AppenderOptions {
   rounds?: number;
   /** Where it roots a chain that isn't there. */
   policy?: 'earliest' | 'latest';
-  recover?: typeof recoverChain;
+  recover?: typeof recoverAsRun;
   sweep?: (store: Store) => Promise<unknown>;
   /** The store as this actor sees it. */
   view?: (store: Store) => Store;
@@ -59,6 +60,7 @@ export function runOf({ store, world, name, now }: Context): TopicRun {
   };
   return {
     store,
+    made: new MadeDirectories(store),
     client: {} as KafkaClient,
     pool: pool as unknown as TopicRun['pool'],
     now,
@@ -83,6 +85,29 @@ export async function root(
   return await rootChain(store, { ...base, createdAt: iso(nowMs), rewriteSeq: 0 });
 }
 
+/** Recovers and roots as a load does; throws what ended a partition. */
+export async function recoverAsRun(
+  { store, world, now }: Context,
+  partitions: readonly number[],
+  startPolicy: 'earliest' | 'latest',
+): Promise<Chain[]> {
+  let failure: unknown;
+  const standings = partitions.map(
+    (partition): Recovering => ({
+      partition,
+      step: (act) => act().catch((error: unknown) => void (failure ??= error)),
+    }),
+  );
+  const root: LoadRecovery['root'] = async (partition, policy, rewriteSeq) => {
+    const head = policy === 'latest' ? world.endOf(partition) : 0;
+    const origin = { incarnation: 0, head, policy, createdAt: iso(now()), rewriteSeq };
+    return { topic: TOPIC, topicId: TOPIC_ID, partition, ...origin };
+  };
+  await recoverForLoad({ store, topic: TOPIC, cache: undefined, root, startPolicy }, standings);
+  if (failure !== undefined) throw failure;
+  return standings.map(({ chain }) => chain!);
+}
+
 /** Loads [head, until) of a partition and notes what this actor was told is its own. */
 export async function append(context: Context, chain: Chain, until: number): Promise<void> {
   const { partition, head } = chain;
@@ -95,20 +120,12 @@ export async function append(context: Context, chain: Chain, until: number): Pro
 /** Loads what there is, round after round, and sweeps. A round that fails ends as a run of the product does: with a line. */
 export function appender(options: AppenderOptions = {}): Program {
   const { partitions = [0], step = Number.POSITIVE_INFINITY, rounds = 1, policy = 'earliest' } = options;
-  const { recover = recoverChain, sweep = sweepAsRun, view = (store) => store } = options;
+  const { recover, sweep = sweepAsRun, view = (store) => store } = options;
   return async (context) => {
     const own = { ...context, store: view(context.store) };
     const { store, world } = own;
     for (let round = 0; round < rounds; round++) {
-      const chains: Chain[] = [];
-      for (const partition of partitions) {
-        const head = policy === 'latest' ? world.endOf(partition) : 0;
-        chains.push(
-          (await recover(store, TOPIC, partition)) ??
-            (await root(store, { partition, head, nowMs: own.now() })),
-        );
-      }
-      await recoverRewrites(store, TOPIC);
+      const chains = await (recover ?? recoverAsRun)(own, partitions, policy);
       for (const chain of chains)
         await append(own, chain, Math.min(world.endOf(chain.partition), chain.head + step));
       await sweep(store);
@@ -122,6 +139,8 @@ async function sweepAsRun(store: Store): Promise<void> {
 
 /** How a judging loader takes its observation; the wrong order is a mutant. */
 export interface JudgeOptions {
+  /** From how many records on its run seals. */
+  sealAfter?: number;
   partitions?: readonly number[];
   isClockLast?: boolean;
   /** The store as the judge sees it, after the load. */
@@ -133,21 +152,16 @@ export interface JudgeOptions {
 /** Loads as `topic-load` does, with observation, plan and judgement: the actor of the models of complete hours. */
 export function judgingLoader(options: JudgeOptions = {}): Program {
   const { partitions = [0], step = Number.POSITIVE_INFINITY, rounds = 1, judgesOver } = options;
+  const { sealAfter = Number.MAX_SAFE_INTEGER } = options;
   return async (context) => {
     const { store } = context;
     for (let round = 0; round < rounds; round++) {
       const id: RunId = { topic: TOPIC, run: newAttempt(), startedAt: iso(context.now()) };
-      const chains: Chain[] = [];
-      for (const partition of partitions)
-        chains.push(
-          (await recoverChain(store, TOPIC, partition)) ??
-            (await root(store, { partition, nowMs: context.now() })),
-        );
-      await recoverRewrites(store, TOPIC);
+      const chains = await recoverAsRun(context, partitions, 'earliest');
       const ends = await observe(context, id, chains, options);
       for (const [index, chain] of chains.entries())
         await append(context, chain, Math.min(ends[index]!, chain.head + step));
-      await judge(context, id, judgesOver?.(store) ?? store, partitions);
+      await judge(context, id, { store: judgesOver?.(store) ?? store, partitions, sealAfter });
     }
   };
 }
@@ -186,26 +200,46 @@ async function observe(
   return ends;
 }
 
+/** Sweeps, judges and forgets as a run does; `sealAfter` records a chain is sealed. */
 async function judge(
   { store: own, now }: Context,
   id: RunId,
-  store: Store,
-  partitions: readonly number[],
+  { store, partitions, sealAfter = Number.MAX_SAFE_INTEGER }: Judging,
 ): Promise<void> {
   const markedHours = new Set(await listMarkedHours(store, TOPIC));
-  const state = await readTopicState(store, TOPIC);
-  await sweepStaging(own, state);
-  const options = { state, partitions, markedHours, graceMs: 0, emptyHoursPerRun: 4, run: id.run, now };
-  const { judgedHeads, judgedRewrite, marked } = await judgeHours({ store, ...options });
-  const counted = { partitions: [], hoursMarked: marked.length, judgedHeads, judgedRewrite };
-  await writeOutcome(own, id, { v: 1, ...id, endedAt: iso(now()), ...counted });
+  const metadata = async () => ({ topics: [{ partitions: partitions.map((partition) => ({ partition })) }] });
+  const warn = (message: string) => {
+    if (message.includes('hours were not judged')) failure = new Error(message);
+  };
+  let failure: Error | undefined;
+  const loader = { graceMs: 0, emptyHoursPerRun: 4, sealAfterRecords: sealAfter };
+  const options = { store, client: { metadata }, settings: { loader }, warn, run: id.run, now };
+  const seen = { markedHours, skewMs: 0, takenMs: now() };
+  const judgement = await judgeTopic(options as unknown as JudgeTopicOptions, TOPIC, seen);
+  if (failure !== undefined) throw failure;
+  const counted = { hoursMarked: judgement!.marked.length, judgedHeads: judgement!.judgedHeads };
+  const { judgedRewrite } = judgement!;
+  await writeOutcome(own, id, {
+    v: 1,
+    ...id,
+    endedAt: iso(now()),
+    partitions: [],
+    ...counted,
+    judgedRewrite,
+  });
+}
+
+interface Judging {
+  store: Store;
+  partitions: readonly number[];
+  sealAfter?: number;
 }
 
 /** Judges alone, as a run does that finds nothing to load. */
 export function judgeAlone({ judgesOver }: Pick<JudgeOptions, 'judgesOver'> = {}): Program {
   return async (context) => {
     const id: RunId = { topic: TOPIC, run: newAttempt(), startedAt: iso(context.now()) };
-    await judge(context, id, judgesOver?.(context.store) ?? context.store, [0]);
+    await judge(context, id, { store: judgesOver?.(context.store) ?? context.store, partitions: [0] });
   };
 }
 
@@ -224,7 +258,10 @@ export function collector({ rounds = 1 } = {}): Program {
 export function sealer({ rounds = 1, view = (store: Store) => store } = {}): Program {
   return async ({ store, name, now }) => {
     for (let round = 0; round < rounds; round++)
-      await forgetHistory(view(store), TOPIC, { limit: 1, sealer: { run: name, nowMs: now() } });
+      await forgetHistory(view(store), await readTopicState(view(store), TOPIC), {
+        limit: 1,
+        sealer: { run: name, nowMs: now() },
+      });
   };
 }
 

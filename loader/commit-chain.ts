@@ -20,6 +20,7 @@ import {
   BASE_NAME,
   chainsDirectory,
   generationDirectory,
+  generationName,
   parseGenerationName,
   parsePartitionName,
   parseRecordName,
@@ -74,19 +75,33 @@ export async function readChain(
   cache?: RecordCache,
 ): Promise<Chain | undefined> {
   for (let look = 0; ; look++) {
-    const chain = await readNewestGeneration(store, topic, partition, cache);
-    if (chain === undefined || chain.isWhole || look === LOOKS) {
-      if (chain?.problem !== undefined) throw new BrokenRecord(chain.problem);
-      return chain?.chain;
-    }
+    const { chain, isWhole, problem } = await readNewestGeneration(store, topic, partition, cache);
+    if (!isWhole && look < LOOKS) continue;
+    if (problem !== undefined) throw new BrokenRecord(problem);
+    return chain;
   }
 }
 
 /** A chain as one look found it. A listing is no snapshot, and its generation may be removed during the look. */
 interface Look {
-  chain: Chain;
+  chain: Chain | undefined;
   isWhole: boolean;
   problem?: string;
+}
+
+/** The generations that a chain, or the log of rewrites, has a directory of; ascending. */
+export async function listGenerations(store: Store, directory: string): Promise<number[]> {
+  const entries = await store.list(directory);
+  return entries.flatMap(({ name }) => parseGenerationName(name) ?? []).sort((a, b) => a - b);
+}
+
+/** Whether a directory still has the generations it had: one without a base was not removed, it has none yet. */
+export async function hasSameGenerations(
+  store: Store,
+  directory: string,
+  before: readonly number[],
+): Promise<boolean> {
+  return String(await listGenerations(store, directory)) === String(before);
 }
 
 async function readNewestGeneration(
@@ -94,29 +109,41 @@ async function readNewestGeneration(
   topic: string,
   partition: number,
   cache: RecordCache | undefined,
-): Promise<Look | undefined> {
-  const generations = (await store.list(partitionDirectory(topic, partition)))
-    .flatMap(({ name }) => parseGenerationName(name) ?? [])
-    .sort((a, b) => b - a);
-  for (const generation of generations) {
+): Promise<Look> {
+  const parent = partitionDirectory(topic, partition);
+  const generations = await listGenerations(store, parent);
+  for (const generation of generations.toReversed()) {
     const body = await store.read(`${generationDirectory(topic, partition, generation)}/${BASE_NAME}`);
     if (body === undefined) continue;
-    const older = generations.length - 1 - generations.indexOf(generation);
-    const root = () => ({ ...rootOf(topic, partition, generation, body), older });
-    if (cache === undefined) return await walk(store, root());
-    let kept = await cache.read(topic, partition, generation);
-    const read = new Map<number, Buffer>();
-    const look = await walk(store, root(), kept, read).catch(async (error: unknown) => {
-      if (kept.size === 0 || !(error instanceof BrokenRecord)) throw error;
-      kept = new Map(); // it may be of another chain
-      read.clear();
-      return await walk(store, root(), kept, read);
-    });
-    if ([...read.keys()].some((start) => !kept.has(start)))
-      await cache.write(topic, partition, generation, read);
-    return look;
+    const older = generations.indexOf(generation);
+    const look = await walkWithCache(store, { ...rootOf(topic, partition, generation, body), older }, cache);
+    const isNewest =
+      generation === generations.at(-1) || (await hasSameGenerations(store, parent, generations));
+    return isNewest ? look : { ...look, isWhole: false };
   }
-  return undefined;
+  // Each of them may have been removed after the next one was made: that is not a partition without a chain.
+  if (generations.length === 0 || (await hasSameGenerations(store, parent, generations)))
+    return { chain: undefined, isWhole: true };
+  const problem = `${parent}: its generations were removed while they were read; run this again`;
+  return { chain: undefined, isWhole: false, problem };
+}
+
+/** Walks a chain from its root; what a cache keeps of it is not read from the store. */
+async function walkWithCache(store: Store, root: Chain, cache: RecordCache | undefined): Promise<Look> {
+  const { topic, partition, generation } = root;
+  const begin = () => ({ ...root, commits: [] });
+  if (cache === undefined) return await walk(store, begin());
+  let kept = await cache.read(topic, partition, generation);
+  const read = new Map<number, Buffer>();
+  const look = await walk(store, begin(), kept, read).catch(async (error: unknown) => {
+    if (kept.size === 0 || !(error instanceof BrokenRecord)) throw error;
+    kept = new Map(); // it may be of another chain
+    read.clear();
+    return await walk(store, begin(), kept, read);
+  });
+  if ([...read.keys()].some((start) => !kept.has(start)))
+    await cache.write(topic, partition, generation, read);
+  return look;
 }
 
 function rootOf(topic: string, partition: number, generation: number, body: Buffer): Chain {
@@ -268,11 +295,13 @@ export async function publishCommit(store: Store, generation: number, record: Co
  * was there before the removal, so whoever looks after he has won sees it.
  */
 export async function isHistory(store: Store, directory: string, generation: number): Promise<boolean> {
-  const later = (await store.list(directory)).flatMap(({ name }) => {
-    const found = parseGenerationName(name);
-    return found !== undefined && found > generation ? [name] : [];
-  });
-  for (const name of later)
-    if ((await store.stat(`${directory}/${name}/${BASE_NAME}`)) !== undefined) return true;
-  return false;
+  let generations = await listGenerations(store, directory);
+  for (let look = 0; look <= LOOKS; look++) {
+    for (const later of generations.filter((found) => found > generation))
+      if ((await store.stat(`${directory}/${generationName(later)}/${BASE_NAME}`)) !== undefined) return true;
+    const again = await listGenerations(store, directory);
+    if (String(again) === String(generations)) return false;
+    generations = again; // the later one may have become history itself between the listing and the look at its base
+  }
+  return true; // generations come and go above it
 }

@@ -5,11 +5,17 @@
  */
 
 import { type Commit, type Counts, encodeCommit, sha256Of } from './commit.ts';
-import { type Chain, isHistory, newAttempt, publishCommit, rootChain } from './commit-chain.ts';
+import {
+  type Chain,
+  isHistory,
+  listGenerations,
+  newAttempt,
+  publishCommit,
+  rootChain,
+} from './commit-chain.ts';
 import { boundsOf, filesOwnedBy } from './fold.ts';
 import {
   generationDirectory,
-  parseGenerationName,
   partitionDirectory,
   rewriteGenerationDirectory,
   rewritesDirectory,
@@ -165,9 +171,7 @@ export async function openRewriteGeneration(
 export async function removeHistory(store: Store, { topic, chains, log }: TopicState): Promise<number> {
   let removed = 0;
   const old = async (directory: string, generation: number) =>
-    (await store.list(directory))
-      .flatMap(({ name }) => parseGenerationName(name) ?? [])
-      .filter((found) => found < generation);
+    (await listGenerations(store, directory)).filter((found) => found < generation);
   for (const { partition, generation } of chains.values())
     for (const below of await old(partitionDirectory(topic, partition), generation)) {
       await store.remove(generationDirectory(topic, partition, below));

@@ -44,8 +44,9 @@ export function partitionDirectory(topic: string, partition: number): string {
 /** Directory whose entries are the partitions that have a chain. */
 export const chainsDirectory = commitsRoot;
 
+export const generationName = (generation: number) => `g=${digits(generation, GENERATION_DIGITS)}`;
 export function generationDirectory(topic: string, partition: number, generation: number): string {
-  return `${partitionDirectory(topic, partition)}/g=${digits(generation, GENERATION_DIGITS)}`;
+  return `${partitionDirectory(topic, partition)}/${generationName(generation)}`;
 }
 
 /** Path, relative to the topic, of a file's final name. */
@@ -154,7 +155,7 @@ export function wantedPath(topic: string, want: WantedName): string {
 /** The log of rewrites: one per topic, its generations beside each other as a chain's are. */
 export const rewritesDirectory = (topic: string) => `${loaderRoot(topic)}/rewrites`;
 export function rewriteGenerationDirectory(topic: string, generation: number): string {
-  return `${rewritesDirectory(topic)}/g=${digits(generation, GENERATION_DIGITS)}`;
+  return `${rewritesDirectory(topic)}/${generationName(generation)}`;
 }
 export const rewriteName = (seq: number) => `${digits(seq, REWRITE_DIGITS)}.json`;
 export function parseRewriteName(name: string): number | undefined {

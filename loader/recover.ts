@@ -51,20 +51,46 @@ async function rollRewriteForward(
   staged?: ReadonlySet<string>,
 ): Promise<RewriteLog> {
   const log = found.seal ? await openRewriteGeneration(store, found, found.seal) : found;
-  const last = log.rewrites.findLast(({ kind }) => kind !== 'seal');
-  if (last === undefined || log.generation === undefined) return log;
+  const last = lastRewrite(log);
   // Whoever seals has rolled forward before, so only a rewrite of the current generation can be unapplied.
-  if (!(await isRewriteApplied(store, last, log.generation, staged)))
-    await applyRewrite(store, last, log.generation, false);
+  if (last !== undefined && !(await isRewriteApplied(store, last, log.generation!, staged)))
+    await applyRewrite(store, last, log.generation!, false);
   return log;
 }
 
-/** Recovers all of a topic and reads its state afterwards. */
+/** How often others may publish while a topic is recovered. */
+const MAX_OVERTAKEN = 16;
+
+/**
+ * Recovers all of a topic and returns its state. What another process published while the state was read may be unapplied,
+ * and whoever built on it would hide it from every later recovery: so it is the state returned that must be in place.
+ */
 export async function recoverTopic(store: Store, topic: string): Promise<TopicState> {
-  for (const partition of await listPartitions(store, topic)) await recoverChain(store, topic, partition);
-  await recoverRewrites(store, topic);
-  return await readTopicState(store, topic);
+  for (let overtaken = 0; overtaken < MAX_OVERTAKEN; overtaken++) {
+    const state = await readTopicState(store, topic);
+    if (await isInPlace(store, state)) return state;
+    for (const partition of state.chains.keys()) await recoverChain(store, topic, partition);
+    await recoverRewrites(store, topic);
+  }
+  throw new Error(
+    `${topic}: others published ${MAX_OVERTAKEN} records while it was recovered; run this again`,
+  );
 }
+
+/** Whether nothing that a state knows of is left to be opened or moved. What is in place once stays applied. */
+async function isInPlace(store: Store, { chains, log }: TopicState): Promise<boolean> {
+  for (const { commits, seal, generation } of chains.values()) {
+    const last = commits.at(-1);
+    if (seal !== undefined || (last !== undefined && !(await isApplied(store, last, generation))))
+      return false;
+  }
+  const last = lastRewrite(log);
+  if (log.seal !== undefined) return false;
+  return last === undefined || (await isRewriteApplied(store, last, log.generation!));
+}
+
+const lastRewrite = (log: RewriteLog) =>
+  log.generation === undefined ? undefined : log.rewrites.findLast(({ kind }) => kind !== 'seal');
 
 /** What a run does to its partitions side by side: `step` may end one of them without the others. */
 export interface Recovering {

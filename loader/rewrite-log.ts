@@ -3,11 +3,10 @@
  * the last number plus one, and two that want it at once are decided by the rename, as in a chain of commits.
  */
 import { BrokenRecord, sha256Of } from './commit.ts';
-import { isHistory, newAttempt } from './commit-chain.ts';
+import { hasSameGenerations, isHistory, listGenerations, newAttempt } from './commit-chain.ts';
 import {
   attemptDirectory,
   BASE_NAME,
-  parseGenerationName,
   parseRewriteName,
   rewriteGenerationDirectory,
   rewriteName,
@@ -59,9 +58,8 @@ export async function readRewriteLog(store: Store, topic: string): Promise<Rewri
 }
 
 async function readGenerations(store: Store, topic: string): Promise<{ log: RewriteLog; problem?: string }> {
-  const generations = (await store.list(rewritesDirectory(topic)))
-    .flatMap(({ name }) => parseGenerationName(name) ?? [])
-    .sort((a, b) => a - b);
+  const directory = rewritesDirectory(topic);
+  const generations = await listGenerations(store, directory);
   const log: RewriteLog = {
     topic,
     generation: undefined,
@@ -78,6 +76,13 @@ async function readGenerations(store: Store, topic: string): Promise<{ log: Rewr
     const problem = await readGeneration(store, log, generation);
     if (problem !== undefined) return { log, problem };
   }
+  // One that was removed meanwhile looks like one without a base, and the log as if it were shorter than it is.
+  const isCurrent = log.generation === generations.at(-1);
+  if (!isCurrent && !(await hasSameGenerations(store, directory, generations)))
+    return {
+      log,
+      problem: `${directory}: its generations were removed while they were read; run this again`,
+    };
   return { log };
 }
 

@@ -41,19 +41,16 @@ export async function rewriteTopic(
   plan: (state: TopicState, attempt: RewriteAttempt) => Promise<RewritePlan | undefined>,
 ): Promise<Rewrite | undefined> {
   for (let outbid = 0; outbid < MAX_OUTBID; outbid++) {
-    const state = await recoverTopic(store, topic);
     const createdAt = new Date(now()).toISOString();
-    const log =
-      state.log.generation === undefined
-        ? await rootRewriteLog(store, { topic, seq: 0, createdAt }, 0)
-        : state.log;
+    const state = await rootedTopic(store, topic, createdAt);
+    const { log } = state;
     const attempt = newAttempt();
     const [generation, seq] = [log.generation!, log.seq + 1];
     const directory = attemptDirectory(topic, { kind: 'rewrite', generation, seq }, attempt);
     let mayLand = false;
     try {
       const staging = directory.slice(topic.length + 1);
-      const planned = await plan({ ...state, log }, { seq, staging }).catch(async (error: unknown) => {
+      const planned = await plan(state, { seq, staging }).catch(async (error: unknown) => {
         // Whoever takes the number sweeps this attempt's staging, under the feet of what fills it.
         if ((await readRewriteLog(store, topic)).seq < seq) throw error;
         return 'outbid' as const;
@@ -84,4 +81,12 @@ export async function rewriteTopic(
   throw new Error(
     `${topic}: another process rewrote the table ${MAX_OUTBID} times meanwhile; run this again when it is done`,
   );
+}
+
+/** A topic's recovered state, with a log. Read anew after the log was rooted: by then others may have added rewrites to it. */
+async function rootedTopic(store: Store, topic: string, createdAt: string): Promise<TopicState> {
+  const state = await recoverTopic(store, topic);
+  if (state.log.generation !== undefined) return state;
+  await rootRewriteLog(store, { topic, seq: 0, createdAt }, 0);
+  return await recoverTopic(store, topic);
 }

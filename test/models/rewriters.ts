@@ -106,7 +106,8 @@ export function undo({ looks = true, keepsNames = false } = {}): Planner {
     const isLive = ({ final }: DataFile) => live.has(final);
     const undone = log.rewrites.findLast(
       ({ kind, seq: of, adds }) =>
-        UNDOABLE.includes(kind) && (!looks || (of > log.fence && adds.every(isLive))),
+        UNDOABLE.includes(kind) &&
+        (!looks || (of > log.sealedUntil && !log.trashGone.has(of) && adds.every(isLive))),
     );
     if (undone === undefined) return undefined;
     const adds = undone.removes.map((file, index) => {

@@ -3,8 +3,10 @@
  */
 import type { Command } from 'commander';
 import type { KafkaClient } from '../broker/client/client.ts';
+import type { DataFile } from '../loader/commit.ts';
 import { listMarkedHours } from '../loader/hour-marker.ts';
 import type { Store } from '../loader/store/store.ts';
+import { readTopicState } from '../loader/table-state.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { connect, openWarehouse } from './resources.ts';
@@ -18,13 +20,16 @@ async function topicStatus(client: KafkaClient, store: Store, topic: string) {
   const offsets = await topicOffsets(client, store, topic);
   const hours = await listMarkedHours(store, topic);
   const commits = offsets.flatMap(({ chain }) => chain?.commits ?? []);
+  const live = [...(await readTopicState(store, topic)).live.values()];
+  const rowsOf = (role: DataFile['role']) =>
+    live.reduce((all, file) => (file.role === role ? all + file.rows : all), 0);
   const sum = (values: readonly (number | null)[]) => values.reduce<number>((all, v) => all + (v ?? 0), 0);
   return {
     topic,
     partitions: offsets.length,
     records: sum(offsets.map((o) => (o.logEnd ?? 0) - (o.logStart ?? 0))),
-    rows: sum(commits.map(({ counts }) => counts.data)),
-    quarantined: sum(commits.map(({ counts }) => counts.quarantined)),
+    rows: rowsOf('data'),
+    quarantined: rowsOf('quarantine'),
     lag: sum(offsets.map(({ lag }) => lag)),
     hoursComplete: hours.length,
     newestCompleteHour: newest(hours),

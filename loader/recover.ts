@@ -13,6 +13,9 @@ import { type RewriteLog, readRewriteLog } from './rewrite-log.ts';
 import type { Store } from './store/store.ts';
 import { readTopicState, type TopicState } from './table-state.ts';
 
+/** How often others may publish while a topic is recovered. */
+const MAX_OVERTAKEN = 16;
+
 /** Reads a chain, opens the generation after a seal, and rolls the last record forward; undefined if the partition has no chain yet. */
 export async function recoverChain(
   store: Store,
@@ -50,16 +53,19 @@ async function rollRewriteForward(
   found: RewriteLog,
   staged?: ReadonlySet<string>,
 ): Promise<RewriteLog> {
-  const log = found.seal ? await openRewriteGeneration(store, found, found.seal) : found;
+  let log = found;
+  // What is opened may have been sealed again by the time it is read, and nothing may follow a seal in its generation.
+  for (let opened = 0; log.seal !== undefined; opened++) {
+    if (opened === MAX_OVERTAKEN)
+      throw new Error(`${log.topic}: others sealed its rewrites ${opened} times meanwhile; run this again`);
+    log = await openRewriteGeneration(store, log, log.seal);
+  }
   const last = lastRewrite(log);
   // Whoever seals has rolled forward before, so only a rewrite of the current generation can be unapplied.
   if (last !== undefined && !(await isRewriteApplied(store, last, log.generation!, staged)))
     await applyRewrite(store, last, log.generation!, false);
   return log;
 }
-
-/** How often others may publish while a topic is recovered. */
-const MAX_OVERTAKEN = 16;
 
 /**
  * Recovers all of a topic and returns its state. What another process published while the state was read may be unapplied,

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import { isApplied } from '../../../loader/apply.ts';
-import { recoverTopic } from '../../../loader/recover.ts';
-import { commitMade, rootMade } from '../../support/made-table.ts';
+import { sealRewriteLog } from '../../../loader/generation.ts';
+import { recoverRewrites, recoverTopic } from '../../../loader/recover.ts';
+import { readRewriteLog, rootRewriteLog } from '../../../loader/rewrite-log.ts';
+import { commitMade, MADE_AT, rootMade } from '../../support/made-table.ts';
 import { MemoryFiles, MemoryStore, withOverrides } from '../../support/memory-store.ts';
 
 const TOPIC = 't';
@@ -32,4 +34,29 @@ test('the state of a recovered topic is in place, whenever another loader publis
     heads.add(head);
   }
   expect([...heads].sort()).toEqual([10, 15]);
+});
+
+test('a log of rewrites that was sealed again while it was opened is opened again', async () => {
+  const store = new MemoryStore(new MemoryFiles());
+  const sealer = { run: 'sealer', nowMs: 0 };
+  await rootRewriteLog(store, { topic: TOPIC, seq: 0, createdAt: MADE_AT }, 0);
+  /** Seals and dies. */
+  const sealOnly = async () => {
+    const dying = withOverrides(store, { makeDirectory: () => Promise.reject(new Error('killed')) });
+    await expect(sealRewriteLog(dying, await readRewriteLog(store, TOPIC), sealer)).rejects.toThrow('killed');
+  };
+  await sealOnly();
+  let isFirst = true;
+  const overtaken = withOverrides(store, {
+    makeDirectory: async (path) => {
+      if (isFirst) {
+        isFirst = false;
+        await recoverRewrites(store, TOPIC);
+        await sealOnly();
+      }
+      await store.makeDirectory(path);
+    },
+  });
+  const log = await recoverRewrites(overtaken, TOPIC);
+  expect(log).toMatchObject({ generation: 2, seq: 2, seal: undefined });
 });

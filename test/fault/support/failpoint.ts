@@ -141,11 +141,10 @@ class Faults {
       case 'without parent':
         await rmdir(dirname(target()));
         return await run();
-      case 'cut':
-      case 'cut in silence': {
+      case 'cut': {
         const size = (await run()) as number;
         await truncate(target(), size - 7);
-        return point.act === 'cut' ? size - 7 : size;
+        return size - 7;
       }
       case 'end thread':
         return process.exit(1);

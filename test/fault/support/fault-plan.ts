@@ -28,8 +28,6 @@ export type Act =
   | 'without parent'
   /** The file arrives short, and its true length is answered. */
   | 'cut'
-  /** The file arrives short, and the full length is answered. */
-  | 'cut in silence'
   /** The worker thread ends, not the process. */
   | 'end thread'
   /** The time is written down, for measurements; nothing goes wrong. */

@@ -20,7 +20,7 @@ const BASE = '/base\\.json$';
 const STAGED = '/_loader/staging/c-.*\\.staged$';
 const FINAL = '/dt=.*/p\\d{5}-';
 const RECORD_TMP = '/staging/c-.*/record\\.json\\.tmp$';
-const ATTEMPT = '/staging/c-[^/]*/[^/]*$';
+const ATTEMPT = '/staging/c-[^/]*$';
 const COMMITS_DIRECTORY = '/_loader/commits/p=\\d+/g=\\d+$';
 const MARKER = '/_loader/hours/.*\\.json$';
 const SUCCESS = '/_SUCCESS$';
@@ -54,17 +54,9 @@ export const KILL_CASES: readonly KillCase[] = [
   kill('K1', 'killed while it reads', 'read batch', '', { act: 'kill before', publishes: 0 }),
   kill('K1', 'a worker thread dies while it reads', 'read batch', '', { act: 'end thread', publishes: 1 }),
   kill('K2', 'killed with half a staged file', 'upload', STAGED, { act: 'kill halfway', publishes: 0 }),
-  kill('K3', 'killed when some hours are staged', 'upload', STAGED, { nth: 3, publishes: 0 }),
-  kill('K4', 'killed when all is staged, before it is verified', 'readRange', STAGED, {
-    nth: 3,
-    act: 'kill before',
-    publishes: 0,
-  }),
+  kill('K3', 'killed when some hours are staged', 'upload', STAGED, { nth: 2, publishes: 0 }),
+  kill('K4', 'killed when all of a partition is staged', 'upload', STAGED, { nth: 4, publishes: 0 }),
   kill('K5', 'a staged file arrives short', 'upload', STAGED, { act: 'cut', publishes: 1 }),
-  kill('K5', 'a staged file arrives short, and its length is told in full', 'upload', STAGED, {
-    act: 'cut in silence',
-    publishes: 1,
-  }),
   kill('K6', 'killed before its record is staged', 'create', RECORD_TMP, {
     act: 'kill before',
     publishes: 0,

@@ -144,11 +144,15 @@ const wrongClock = (aheadMs: number) => async (scene: Scene, place: Place) => {
 
 /** Somebody deletes a record in the middle of a chain; later it is put back. */
 async function recordDeleted(scene: Scene, place: Place): Promise<void> {
-  for (let load = 0; load < 3; load++) {
-    await place.produce(round([0, 1], 10));
+  await place.produce(round([0, 1], 10));
+  await loads(scene);
+  const later = { atMs: minute(130) };
+  for (let load = 0; load < 2; load++) {
+    await place.produce(round([0, 1], 10, later));
     await loads(scene);
   }
-  await place.produce(round([0, 1], 10));
+  await place.produce(round([0, 1], 10, later));
+  scene.watcher.namesAreKept = false;
   const directory = join(scene.root, '_loader/commits/p=00000/g=000000');
   const name = readdirSync(directory).sort()[1]!;
   renameSync(join(directory, name), join(scene.warehouse, name));
@@ -160,6 +164,7 @@ async function recordDeleted(scene: Scene, place: Place): Promise<void> {
   );
   scene.expect(readRecords(scene.root).heads.get('p=00000') === records, 'a broken chain was extended');
   renameSync(join(scene.warehouse, name), join(directory, name));
+  scene.watcher.namesAreKept = true;
   await scene.settle();
 }
 

@@ -78,6 +78,8 @@ export function markerProblems(
 export class Watcher implements AsyncDisposable {
   readonly problems: string[] = [];
   looks = 0;
+  /** False while a test has taken a record away itself. */
+  namesAreKept = true;
   readonly #root: string;
   readonly #truth: TopicTruth;
   readonly #stop = new AbortController();
@@ -125,7 +127,7 @@ export class Watcher implements AsyncDisposable {
     // A rewrite withdraws the marker before it moves a file: only a marker that stayed says something of what was read.
     const stayed = markersOf(this.#root);
     const whole = [...marked.keys()].filter((hour) => stayed.get(hour) === marked.get(hour));
-    const unnamed = unnamedProblems(this.#root, rows);
+    const unnamed = this.namesAreKept ? unnamedProblems(this.#root, rows) : [];
     for (const problem of [
       ...unnamed,
       ...rowProblems(rows, this.#truth),

@@ -30,7 +30,7 @@ const HANGS = {
   'before its second move': { op: 'move', path: '/dt=', act: 'hang before', nth: 2 },
   'before it sweeps its staging': {
     op: 'remove',
-    path: '/staging/c-[^/]*/[^/]*$',
+    path: '/staging/c-[^/]*$',
     act: 'hang before',
     nth: 0,
   },
@@ -75,8 +75,10 @@ async function judgedWhileUnapplied(scene: Scene): Promise<void> {
   const before = readRecords(scene.root).records;
   const judge = scene.start({ points: [AFTER_RECOVERY], argv: NOTHING });
   await judge.hung();
-  const loader = scene.start({ points: [HANGS['when it has published']] });
+  const loader = scene.start({ points: [{ op: 'move', path: '/dt=', act: 'hang before', nth: 0 }] });
   await until('two records', () => readRecords(scene.root).records === before + 2);
+  const hour = join(scene.root, 'dt=2026-03-01/hour=01');
+  await until('the directory of the hour', () => existsSync(hour));
   judge.goOn();
   await endsWell(scene, judge);
   await loader.kill();

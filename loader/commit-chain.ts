@@ -297,7 +297,9 @@ export async function publishCommit(store: Store, generation: number, record: Co
 export async function isHistory(store: Store, directory: string, generation: number): Promise<boolean> {
   let generations = await listGenerations(store, directory);
   for (let look = 0; look <= LOOKS; look++) {
-    for (const later of generations.filter((found) => found > generation))
+    const above = generations.filter((found) => found > generation);
+    if (above.length === 0) return false; // one is opened before the one below it is removed: a listing shows either
+    for (const later of above)
       if ((await store.stat(`${directory}/${generationName(later)}/${BASE_NAME}`)) !== undefined) return true;
     const again = await listGenerations(store, directory);
     if (String(again) === String(generations)) return false;

@@ -177,7 +177,7 @@ describe('the loader, on three brokers of Apache Kafka', () => {
     await using kafka = await startKafka({ brokers: 3 });
     const topic = 'failover';
     await kafka.createTopic(topic, { partitions: 2, configs: { 'min.insync.replicas': '2' } });
-    await sendRecords(kafka.bootstrap, topic, webRequests(0, 600_000, { partitions: 2, hours: 2 }));
+    await sendRecords(kafka.bootstrap, topic, webRequests(0, 240_000, { partitions: 2, hours: 2 }));
     const leader = await kafka.leaderOf(topic, 0);
     const setup = { ...setupOf(kafka, topic), loader: { fetchBytes: 64 * 1024 } };
     let killed: Promise<unknown> | undefined;
@@ -189,10 +189,10 @@ describe('the loader, on three brokers of Apache Kafka', () => {
     expect(killed).toBeDefined();
     await killed;
     expect(result.topics[0]!.partitions.map(({ error }) => error)).toEqual([null, null]);
-    expect(result.rows).toBe(600_000);
+    expect(result.rows).toBe(240_000);
     expect(await visibleOffsets(setup.warehouse, topic)).toMatchObject([
-      { rows: 300_000, distinct: 300_000 },
-      { rows: 300_000, distinct: 300_000 },
+      { rows: 120_000, distinct: 120_000 },
+      { rows: 120_000, distinct: 120_000 },
     ]);
   });
 });

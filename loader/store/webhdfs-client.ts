@@ -10,6 +10,7 @@ import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpFailure } from './webhdfs-failure.ts';
 
 /** Requests under way to one NameNode; more wait for a connection. */
@@ -34,6 +35,8 @@ export interface HttpRequest {
   target: string;
   headers: Readonly<Record<string, string>>;
   body?: RequestBody | undefined;
+  /** Waits so long for an early refusal before the body is sent: a server that refuses and closes makes the sending fail before its answer is read. */
+  hesitateMs?: number | undefined;
   /** The largest answer taken into memory. */
   limitBytes: number;
   /** Where the body of a 200 goes instead. */
@@ -106,10 +109,12 @@ export class WebHdfsClient implements Disposable {
             if (!sent.writableFinished) sent.destroy();
           });
       });
-      void sendBody(sent, request.body).catch((error: unknown) => {
-        if (!answered && !sent.destroyed) sent.destroy(error as Error);
-        if (!answered) reject(watch.failureOf(error));
-      });
+      void hesitate(sent, request)
+        .then(() => (answered ? undefined : sendBody(sent, request.body)))
+        .catch((error: unknown) => {
+          if (!answered && !sent.destroyed) sent.destroy(error as Error);
+          if (!answered) reject(watch.failureOf(error));
+        });
     }).finally(() => watch.end());
   }
 
@@ -132,6 +137,16 @@ export class WebHdfsClient implements Disposable {
       agents.https.destroy();
     }
   }
+}
+
+/** Sends the head alone and waits for an answer, if told to. */
+async function hesitate(sent: http.ClientRequest, { hesitateMs = 0 }: HttpRequest): Promise<void> {
+  if (hesitateMs === 0) return;
+  sent.flushHeaders();
+  await Promise.race([
+    sleep(hesitateMs),
+    new Promise((resolve) => sent.once('response', resolve).once('error', resolve)),
+  ]);
 }
 
 async function sendBody(sent: http.ClientRequest, body: RequestBody | undefined): Promise<void> {

@@ -33,6 +33,8 @@ const BLOCK_STEP_BYTES = 512;
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 /** Names of finished files kept, so that a name written twice by mistake is never taken for a half-written one. */
 const MAX_FINISHED = 20_000;
+/** After an attempt that broke off: a refusal that came before the body was read may have been lost with the connection. */
+const HESITATE_MS = 250;
 /** A DataNode that was left out is asked again when the NameNode has named it this often. */
 const MAX_SAME_OFFERS = 3;
 
@@ -143,7 +145,13 @@ export class Transfers {
     upload.mayExist = true;
     const answer = await this.#transfer(
       origin,
-      { ...location, method: 'PUT', body, limitBytes: 1024 * 1024 },
+      {
+        ...location,
+        method: 'PUT',
+        body,
+        limitBytes: 1024 * 1024,
+        hesitateMs: upload.attempts++ === 0 ? 0 : HESITATE_MS,
+      },
       201,
     ).catch(async (error: unknown) => {
       throw await upload.failureOf(error, location.origin, origin);
@@ -290,6 +298,7 @@ class Upload {
   readonly bytes: number;
   readonly excluded: Excluded;
   mayExist = false;
+  attempts = 0;
   wasAnswered = false;
   #wasUncertain = false;
 

@@ -31,7 +31,7 @@ const SIZES = [
 ];
 const [PARTITIONS, EVENTS, HOURS, HOURLY_LOADS] = [4, 20_000, 12, 3];
 /** Beside those of the aim: per run of a topic, per new hour directory, per hour marked complete. */
-const [PER_PARTITION, PER_RUN, PER_DIRECTORY, PER_MARK] = [12, 22, 1, 9];
+const [PER_PARTITION, PER_RUN, PER_DIRECTORY, PER_MARK] = [13, 22, 1, 9];
 const TOPIC = 'bench_hdfs';
 
 export async function benchHdfs(directory: string): Promise<void> {

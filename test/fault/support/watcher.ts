@@ -2,7 +2,7 @@
  * Looks at the table all the while things go wrong: every visible row was produced, is there once and in its hour, in a file
  * that a record names, and an hour that bears `_SUCCESS` lacks none of the rows that were acknowledged before it was complete.
  */
-import { statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listing } from '../../support/foreign-eyes.ts';
@@ -75,6 +75,15 @@ export function markerProblems(
   });
 }
 
+/** Every record of a chain or of the log of rewrites that is there. */
+function recordNames(root: string): string {
+  return ['commits', 'rewrites']
+    .map((log) => join(root, '_loader', log))
+    .filter((log) => existsSync(log))
+    .flatMap((log) => readdirSync(log, { recursive: true }))
+    .join(' ');
+}
+
 export class Watcher implements AsyncDisposable {
   readonly problems: string[] = [];
   looks = 0;
@@ -113,12 +122,14 @@ export class Watcher implements AsyncDisposable {
     this.looks++;
     // Markers first: whoever sees one may count on what he reads afterwards.
     const marked = markersOf(this.#root);
-    const signature = `${[...marked].join(' ')}\n${this.#reader.signature()}`;
+    const files = this.#reader.signature();
+    // The records too: when the power goes one may be gone while the files it named are still there.
+    const signature = `${[...marked].join(' ')}\n${recordNames(this.#root)}\n${files}`;
     if (signature === this.#seen || this.problems.length >= MAX_PROBLEMS) return;
     const rows = await this.#reader.rows().catch((error: unknown) => String(error));
     if (typeof rows === 'string') {
       // Else a file went away under the query; the next look sees what came of it.
-      if (this.#reader.signature() !== signature.slice(signature.indexOf('\n') + 1)) return;
+      if (this.#reader.signature() !== files) return;
       this.#seen = signature;
       this.problems.push(`while it ran: ${rows.split('\n')[0]}`);
       return;

@@ -2,7 +2,7 @@
  * Looks at the table all the while things go wrong: every visible row was produced, is there once and in its hour, in a file
  * that a record names, and an hour that bears `_SUCCESS` lacks none of the rows that were acknowledged before it was complete.
  */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listing } from '../../support/foreign-eyes.ts';
@@ -76,13 +76,8 @@ export function markerProblems(
 }
 
 /** Every record of a chain or of the log of rewrites that is there. */
-function recordNames(root: string): string {
-  return ['commits', 'rewrites']
-    .map((log) => join(root, '_loader', log))
-    .filter((log) => existsSync(log))
-    .flatMap((log) => readdirSync(log, { recursive: true }))
-    .join(' ');
-}
+const recordNames = (root: string) =>
+  ['_loader/commits', '_loader/rewrites'].flatMap((log) => listing(root, log)).join(' ');
 
 export class Watcher implements AsyncDisposable {
   readonly problems: string[] = [];

@@ -9,6 +9,7 @@ import http from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { tableText } from '../cli/table.ts';
 import { settingsSchema } from '../config/settings.ts';
 import { listRuns, newestOutcome } from '../loader/run-history.ts';
@@ -120,8 +121,12 @@ async function send(url: string, { agent, local, bytes = 0 }: Sending): Promise<
 const median = (numbers: readonly number[]) =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
 
+/** How long a NameNode answers with the count of an earlier answer: its metrics' period of 10 s (MetricsSourceAdapter). */
+const COUNT_KEPT_MS = 10_500;
+
 /** HTTP requests that the NameNode has taken so far, this one among them. */
 async function requestsAt({ nameNode: { httpPort } }: Hdfs): Promise<number> {
+  await sleep(COUNT_KEPT_MS);
   const bean = await readBean(httpPort, `Hadoop:service=NameNode,name=HttpServer2-${httpPort}`);
   return Number(bean['Requests']);
 }

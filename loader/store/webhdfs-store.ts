@@ -209,23 +209,30 @@ export class WebHdfsStore implements Store {
     return this.#try('publish', to, async (target) => {
       const source = hdfsPath(this.#address, from);
       const own = this.#transfers.finished(source) ?? (await this.#status(source));
-      let failure: unknown;
-      const answer = await this.#rename(source, target, 'NONE').catch((error: unknown) => {
-        failure = settled(error);
-      });
-      if (answer === 'done') return 'published'; // one transaction of the namespace, which refuses a name that exists
-      const found = await this.#status(target).catch((error: unknown) => {
-        throw failure ?? error;
-      });
-      if (found !== undefined) {
-        if (found.type === 'DIRECTORY' && isTrue(answer)) await this.#putBack(source, target);
-        // Without ids nobody can tell whose file it is when the answer was lost: who knows the contents has to look.
-        if (isLost(failure) && (found.fileId ?? own?.fileId) === undefined) throw failure;
-        return isPublished(found, own, answer) ? 'published' : 'taken';
+      let lost: HttpFailure | undefined;
+      for (let round = 1; ; round++) {
+        let failure: HttpFailure | undefined;
+        const answer = await this.#rename(source, target, 'NONE').catch((error: unknown) => {
+          failure = settled(error);
+        });
+        if (answer === 'done') return 'published'; // one transaction of the namespace, which refuses a name that exists
+        if (isLost(failure)) lost = failure;
+        const found = await this.#status(target).catch((error: unknown) => {
+          throw lost ?? failure ?? error;
+        });
+        if (found !== undefined) {
+          if (found.type === 'DIRECTORY' && isTrue(answer)) await this.#putBack(source, target);
+          // Without ids nobody can tell whose file it is when an answer was lost: who knows the contents has to look.
+          if (lost && !isTrue(answer) && (found.fileId ?? own?.fileId) === undefined) throw lost;
+          return isPublished(found, own, answer) ? 'published' : 'taken';
+        }
+        const isDefinite = lost === undefined && (failure === undefined || isMissing(failure));
+        if (isDefinite && (await this.#status(parentOf(target))) === undefined) return 'orphaned';
+        // Safe to be made again: of two calls only the first to land finds its source.
+        const mayRepeat = isLost(failure) && round < MAX_ROUNDS && (await this.#status(source)) !== undefined;
+        if (!mayRepeat)
+          throw lost ?? failure ?? this.#odd('publish', target, 'the staged file is gone', 'run it again');
       }
-      const isDefinite = failure === undefined || isMissing(failure);
-      if (isDefinite && (await this.#status(parentOf(target))) === undefined) return 'orphaned';
-      throw failure ?? this.#odd('publish', target, 'the staged file is gone', 'run it again');
     });
   }
 

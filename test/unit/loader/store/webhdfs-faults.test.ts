@@ -166,12 +166,48 @@ describe('a publishing rename', () => {
     expect(await b.store.publish(OWN, 'names/one')).toBe('taken');
   });
 
-  it('throws when neither answer nor file came: it may still land', async () => {
+  it('that was not done is done again, as long as the staged file is there', async () => {
+    for (const dialect of ['webhdfs', 'httpfs'] as const) {
+      await using b = await bench({ dialect });
+      await ready(b);
+      b.fake.trouble = first(2, renames, { do: 'drop' });
+      expect(await b.store.publish(OWN, 'names/one')).toBe('published');
+      expect(b.fake.count('RENAME')).toBe(3);
+    }
+  });
+
+  it('that was not done and came too late is taken, not done again', async () => {
     await using b = await bench();
     await ready(b);
-    b.fake.trouble = first(1, renames, { do: 'hang' });
-    await expect(b.store.publish(OWN, 'names/one')).rejects.toThrow(/silent for 400 ms/);
+    await b.store.create('theirs', 'them');
+    b.fake.trouble = (seen) => {
+      if (!renames(seen)) return undefined;
+      b.fake.trouble = () => undefined;
+      b.fake.namespace.renameWithOptions('/warehouse/theirs', '/warehouse/names/one', false);
+      return { do: 'drop' };
+    };
+    expect(await b.store.publish(OWN, 'names/one')).toBe('taken');
     expect(b.fake.count('RENAME')).toBe(1);
+  });
+
+  it('throws when neither answers nor file came: it may still land', async () => {
+    await using b = await bench();
+    await ready(b);
+    b.fake.trouble = first(Infinity, renames, { do: 'hang' });
+    await expect(b.store.publish(OWN, 'names/one')).rejects.toThrow(/silent for 400 ms/);
+    expect(b.fake.count('RENAME')).toBe(4);
+  });
+
+  it('throws when an answer was lost and everything is gone since: it may have been the winner', async () => {
+    await using b = await bench();
+    await ready(b);
+    let renamed = 0;
+    b.fake.trouble = (seen) => {
+      if (!renames(seen)) return undefined;
+      if (++renamed === 2) b.fake.namespace.delete('/warehouse/names');
+      return renamed === 1 ? { do: 'drop' } : undefined;
+    };
+    await expect(b.store.publish(OWN, 'names/one')).rejects.toThrow(/run it again/);
   });
 
   it('through HttpFS throws when the answer was lost, since nobody can tell whose file it is', async () => {

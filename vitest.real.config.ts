@@ -1,15 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
-/** The real suite: HDFS, Kafka and Spark as processes, one test file at a time. `npm test` leaves it out. */
+/**
+ * The real suite: HDFS, Kafka and Spark as processes. `npm test` leaves it out. Two test files at a time: each waits
+ * much for servers that come back.
+ */
 export default defineConfig({
   test: {
     include: ['test/real/**/*.test.ts'],
-    globalSetup: ['test/real/node-path.ts'],
+    globalSetup: ['test/real/set-up.ts'],
     pool: 'forks',
     execArgv: ['--no-memory-protection-keys'],
-    fileParallelism: false,
+    maxWorkers: 2, // as many as test/real/bed/ports.ts knows
     testTimeout: 180_000,
-    // The first run fetches jars.
-    hookTimeout: 30 * 60_000,
+    hookTimeout: 180_000,
   },
 });

@@ -55,6 +55,7 @@ const JAR_SETS = {
 } as const satisfies Record<string, JarSet>;
 
 export type JarSetName = keyof typeof JAR_SETS;
+export const JAR_SET_NAMES = Object.keys(JAR_SETS) as JarSetName[];
 
 function pomOf({ directory, artifacts, without = [] }: JarSet): string {
   const exclusions = without.map((excluded) => {

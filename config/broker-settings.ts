@@ -1,0 +1,79 @@
+/** The branch `broker` of the settings, with that of its logs. */
+import { z } from 'zod';
+import { bytes, DAY, GiB, HOUR, KiB, MiB, ms, orOff, port, SECOND } from './setting-kinds.ts';
+
+const log = z.strictObject({
+  segmentBytes: bytes(64 * KiB, 2 * GiB - 1)
+    .default(GiB)
+    .describe('a segment is rolled when it would grow past this'),
+  segmentMs: ms(SECOND, 365 * DAY)
+    .default(7 * DAY)
+    .describe('a segment is rolled this long after its first append'),
+  indexIntervalBytes: bytes(256, 16 * MiB)
+    .default(4 * KiB)
+    .describe('log bytes between two entries of the sparse indexes'),
+  retentionMs: orOff(ms(SECOND, 100 * 365 * DAY))
+    .default(7 * DAY)
+    .describe('segments not appended to for this long, by the clock of the broker, are deleted; -1: kept'),
+  retentionBytes: orOff(bytes(64 * KiB, Number.MAX_SAFE_INTEGER))
+    .default(-1)
+    .describe('oldest segments of a partition are deleted above this; -1: kept'),
+  totalBytes: orOff(bytes(MiB, Number.MAX_SAFE_INTEGER))
+    .default(-1)
+    .describe('disk budget of all partitions together: oldest segments go first; -1: none'),
+  retentionCheckIntervalMs: ms(100, DAY)
+    .default(5 * 60 * SECOND)
+    .describe('time between two looks for segments to delete'),
+  flush: z
+    .enum(['interval', 'acks'])
+    .default('interval')
+    .describe(
+      'interval: fsync every flushIntervalMs; acks: acks=all is answered only after fsync (group commit)',
+    ),
+  flushIntervalMs: ms(10, HOUR)
+    .default(SECOND)
+    .describe('the longest that an acknowledged record may wait for fsync under flush=interval'),
+  maxMessageBytes: bytes(KiB, GiB)
+    .default(MiB + 12)
+    .describe('largest record batch taken from a producer'),
+  producerIdExpirationMs: ms(SECOND, 365 * DAY)
+    .default(DAY)
+    .describe('state of an idempotent producer is forgotten after this idle time'),
+});
+
+export const broker = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1').describe('address to listen on; loopback unless told'),
+  port: port.default(9092).describe('port to listen on; 0: any free one'),
+  advertisedHost: z.string().default('').describe('host that clients are told to connect to; empty: host'),
+  dataDir: z.string().min(1).default('./millrace-data').describe('directory of the logs'),
+  nodeId: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .default(1)
+    .describe('id of this broker'),
+  numPartitions: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(4)
+    .describe('partitions of a topic created without a number'),
+  autoCreateTopics: z.boolean().default(true).describe('whether asking for an unknown topic creates it'),
+  maxConnections: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(2_000)
+    .describe('further connections are closed at once'),
+  maxRequestBytes: bytes(KiB, GiB)
+    .default(100 * MiB)
+    .describe('a larger request frame closes its connection'),
+  maxPartitions: z.int().min(1).max(1_000_000).default(10_000).describe('partitions of all topics together'),
+  idleConnectionMs: ms(SECOND, DAY)
+    .default(10 * 60 * SECOND)
+    .describe('a connection without a request for this long is closed'),
+  fetchMaxBytes: bytes(MiB, GiB)
+    .default(55 * MiB)
+    .describe('largest answer to one fetch request'),
+  log: log.prefault({}),
+});

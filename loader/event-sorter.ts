@@ -180,19 +180,26 @@ export class EventSorter {
   /** Spools the row whose columns lie in the slots; `heap` is what their ranges point into. */
   #accept(timeUs: number, heap: Slice, extra: Buffer | null): void {
     const hour = hourOfUs(timeUs);
-    if (hour < this.#expiredBefore) {
-      this.filtered++;
-      this.expired++;
-      return;
-    }
+    if (this.#passesOver(hour)) return;
     this.#row.timeUs = timeUs;
     this.#row.value = heap;
     this.#row.extra = extra;
     writeRow(this.#rows, hour, this.#row, this.#slots);
   }
 
+  /** What lies in an hour that was expired does not come back, whatever it is. */
+  #passesOver(hour: HourIndex): boolean {
+    if (hour >= this.#expiredBefore) return false;
+    this.filtered++;
+    this.expired++;
+    return true;
+  }
+
   #refuse(reason: Reason, field: string | null): void {
     const { offset, timestampMs, key } = this.#row;
+    const timeUs = isTimestamp(timestampMs) ? timestampMs * US_PER_MS : undefined;
+    const hour = timeUs === undefined ? this.#options.fallbackHour : hourOfUs(timeUs);
+    if (this.#passesOver(hour)) return;
     const record: RefusedRecord = {
       partition: this.#options.partition,
       offset,
@@ -203,8 +210,6 @@ export class EventSorter {
       field,
     };
     const line = quarantineLine(record);
-    const timeUs = record.timestampMs === undefined ? undefined : record.timestampMs * US_PER_MS;
-    const hour = timeUs === undefined ? this.#options.fallbackHour : hourOfUs(timeUs);
     const at = this.#refused.reserve(hour, line.length);
     line.copy(this.#refused.buffer, at);
     let facts = this.refused.get(hour);

@@ -1,8 +1,9 @@
 /**
  * The model of the random schedules: appenders on two partitions, one of them judging hours; some that rewrite, undo, delete
- * trash and seal; and time passing outside. The seed decides who is there and how much each does.
+ * trash, expire and seal; and time passing outside. The seed decides who is there and how much each does.
  */
 import type { Model, Program } from './execution.ts';
+import { expiry } from './expiry.ts';
 import { appender, hourly, judgingLoader, outside, sealer } from './loaders.ts';
 import { randomFrom } from './random-schedule.ts';
 import { fence, merge, replay, rewriter, undo } from './rewriters.ts';
@@ -25,6 +26,7 @@ export function crowd(seed: number): Model {
     U: rewriter(undo(), rewriting),
     E: rewriter(fence, rewriting),
     G: sealer({ rounds: upTo(3) }),
+    D: expiry({ rounds: upTo(3), sealAfter: upTo(8) }),
   };
   const present = Object.entries(outsiders).filter(() => random() < PRESENCE);
   return {
@@ -42,7 +44,7 @@ export function crowd(seed: number): Model {
       J: hourly(judgingLoader({ partitions, step: upTo(3), sealAfter: upTo(3) }), TRIES),
       ...Object.fromEntries(present.map(([name, program]) => [name, hourly(program, TRIES)])),
       W: outside(
-        Array.from({ length: 6 }, () => (random() < 0.35 ? ('hour' as const) : Math.floor(random() * 2))),
+        Array.from({ length: 8 }, () => (random() < 0.4 ? ('hour' as const) : Math.floor(random() * 2))),
       ),
     },
   };

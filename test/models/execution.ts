@@ -129,7 +129,9 @@ export class Execution {
       name: actor.name,
       store: this.model.view?.(new MemoryStore(perform)) ?? new MemoryStore(perform),
       world: this.world,
-      act: (what, step) => perform({ verb: 'does', path: what, isChange: true, act: step }) as never,
+      act: async <T>(what: string, step: () => T) =>
+        // What `perform` answers is what the operation's own act returned.
+        (await perform({ verb: 'does', path: what, isChange: true, act: step })) as T,
       now: () => this.world.clockMs,
     };
     drawFor(actor);

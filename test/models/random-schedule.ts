@@ -6,8 +6,10 @@ import { readTopicState } from '../../loader/table-state.ts';
 import { MemoryStore } from '../support/memory-store.ts';
 import { drawFor } from './attempt-ids.ts';
 import { type Choice, type Context, Execution, type Model } from './execution.ts';
+import { expiry, oldestKept } from './expiry.ts';
 import { recoveryProblem, stateProblem } from './invariants.ts';
 import { appender } from './loaders.ts';
+import { visibleFiles } from './rows.ts';
 import { prepared, type Violation } from './search.ts';
 import { TOPIC } from './world.ts';
 
@@ -77,7 +79,7 @@ function draw(execution: Execution, random: () => number): Choice | undefined {
   return `${next}#${Math.floor(random() * underWay)}`;
 }
 
-/** Whether a last load, undisturbed, brings in all the rest. */
+/** Whether a last load, undisturbed, brings in all the rest, and a last expiry takes out old hours as a whole and nothing else. */
 async function restProblem(execution: Execution): Promise<string | undefined> {
   const { files, world } = execution;
   drawFor({ name: 'last', drawn: 0 });
@@ -93,13 +95,20 @@ async function restProblem(execution: Execution): Promise<string | undefined> {
     now: () => world.clockMs,
   };
   const partitions = [...world.starts.keys()];
-  try {
-    await appender({ partitions })(context);
-  } catch (error) {
-    return `a last load fails: ${String(error)}`;
+  for (const [what, program] of [
+    ['load', appender({ partitions })],
+    ['expiry', expiry()],
+  ] as const) {
+    const failure = await program(context).then(
+      () => undefined,
+      (error: unknown) => `a last ${what} fails: ${String(error)}`,
+    );
+    if (failure !== undefined) return failure;
+    const problem = stateProblem(execution) ?? (await recoveryProblem(execution));
+    if (problem !== undefined) return `after a last ${what}: ${problem}`;
   }
-  const problem = stateProblem(execution) ?? (await recoveryProblem(execution));
-  if (problem !== undefined) return `after a last load: ${problem}`;
+  const old = [...visibleFiles(files).values()].flat().find((row) => world.hourOf(row) < oldestKept(world));
+  if (old !== undefined) return `a last expiry leaves row ${old} of the hour ${world.hourOf(old)}`;
   const { chains } = await readTopicState(context.store, TOPIC);
   const open = partitions.find((partition) => chains.get(partition)!.head < world.endOf(partition));
   return open === undefined ? undefined : `a last load leaves partition ${open} at ${chains.get(open)!.head}`;

@@ -3,15 +3,15 @@
  * that keep the protocol's rules; each rule can be left out, which is what the mutants do.
  */
 import type { DataFile, FilePart } from '../../loader/commit.ts';
-import type { LiveFile } from '../../loader/fold.ts';
+import { asDataFile, type LiveFile } from '../../loader/fold.ts';
 import { finalName, parseFinalName, parseTrashName, trashName, trashRoot } from '../../loader/paths.ts';
 import { UNDOABLE } from '../../loader/rewrite.ts';
 import { type RewriteAttempt, type RewritePlan, rewriteTopic } from '../../loader/rewrite-topic.ts';
 import type { Store } from '../../loader/store/store.ts';
 import { liveFiles, type TopicState } from '../../loader/table-state.ts';
 import type { Context, Program } from './execution.ts';
-import { addedFile, rowsOf, stageRows } from './rows.ts';
-import { type Row, TOPIC } from './world.ts';
+import { addedFile, stageRows } from './rows.ts';
+import { type Row, rowsOf, TOPIC } from './world.ts';
 
 export type Planner = (
   context: Context,
@@ -28,18 +28,6 @@ export function rewriter(plan: Planner, { rounds = 1, view = (store: Store) => s
         plan(own, state, attempt),
       );
   };
-}
-
-/** A file's record entry without what the fold added to it. */
-export function plainFile({
-  partition: _p,
-  incarnation: _i,
-  start: _s,
-  rewrite: _r,
-  parts,
-  ...file
-}: LiveFile): DataFile {
-  return parts.length > 1 ? { ...file, parts } : file;
 }
 
 /** Reads the rows of live files. A file that another rewrite took away meanwhile ends the attempt: it would be outbid. */
@@ -66,10 +54,10 @@ async function stageAdds(
   });
 }
 
-/** Reads [from, until) of a partition again. `carriesOver` false is a mutant. */
+/** Reads [from, until) of a partition again, but for hours that were expired. `carriesOver` and `expires` false are mutants. */
 export function replay(
   { partition, from, until }: { partition: number; from: number; until: number },
-  { carriesOver = true } = {},
+  { carriesOver = true, expires = true } = {},
 ): Planner {
   return async (context, state, attempt) => {
     const end = Math.min(until, state.chains.get(partition)?.head ?? 0);
@@ -77,9 +65,12 @@ export function replay(
     const holds = ({ parts }: LiveFile) =>
       parts.some((part) => part.partition === partition && part.maxOffset >= from && part.minOffset < end);
     const files = [...liveFiles(state)].filter(holds);
-    const removes = files.map(plainFile);
+    const removes = files.map(asDataFile);
     if (end <= from) return undefined;
-    const again = Array.from({ length: end - from }, (_, i): Row => [partition, from + i]);
+    const { expiredBefore = '' } = state.log;
+    const again = Array.from({ length: end - from }, (_, i): Row => [partition, from + i]).filter(
+      (row) => !expires || context.world.hourOf(row) >= expiredBefore,
+    );
     const isPartlyOutside = (part: FilePart) =>
       part.partition !== partition || part.minOffset < from || part.maxOffset >= end;
     const carried = files.filter(({ parts }) => parts.some(isPartlyOutside));
@@ -94,7 +85,7 @@ export const merge: Planner = async (context, state, attempt) => {
   const byHour = Map.groupBy(liveFiles(state), ({ hour }) => hour);
   const removes = [...byHour.values()]
     .filter(({ length }) => length > 1)
-    .flatMap((files) => files.map(plainFile));
+    .flatMap((files) => files.map(asDataFile));
   if (removes.length === 0) return undefined;
   const adds = await stageAdds(context, await readRows(context.store, removes), attempt);
   return { kind: 'compact', removes, adds };
@@ -104,10 +95,12 @@ export const merge: Planner = async (context, state, attempt) => {
 export function undo({ looks = true, keepsNames = false } = {}): Planner {
   return async (_context, { log, live }, { seq }) => {
     const isLive = ({ final }: DataFile) => live.has(final);
+    const isKept = ({ hour }: DataFile) => hour >= (log.expiredBefore ?? '');
     const undone = log.rewrites.findLast(
-      ({ kind, seq: of, adds }) =>
+      ({ kind, seq: of, adds, removes }) =>
         UNDOABLE.includes(kind) &&
-        (!looks || (of > log.sealedUntil && !log.trashGone.has(of) && adds.every(isLive))),
+        (!looks ||
+          (of > log.sealedUntil && !log.trashGone.has(of) && adds.every(isLive) && removes.every(isKept))),
     );
     if (undone === undefined) return undefined;
     const adds = undone.removes.map((file, index) => {

@@ -8,17 +8,10 @@ import { finalName, stagedName } from '../../loader/paths.ts';
 import type { StagedFile } from '../../loader/stage-files.ts';
 import type { Store } from '../../loader/store/store.ts';
 import type { MemoryFiles } from '../support/memory-store.ts';
-import { type Row, TOPIC } from './world.ts';
+import { type Row, rowsOf, TOPIC } from './world.ts';
 
 const bodyOf = (rows: readonly Row[]) =>
   rows.map(([partition, offset]) => `${partition}:${offset}\n`).join('');
-
-export const rowsOf = (body: Buffer): Row[] =>
-  body
-    .toString()
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => line.split(':').map(Number) as unknown as Row);
 
 export const compareRows = (a: Row, b: Row) => a[0] - b[0] || a[1] - b[1];
 

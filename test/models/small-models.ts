@@ -2,9 +2,12 @@
  * The small models of the systematic search: as few actors and offsets as can show a fault. What one of them starts with is
  * made by the product's code too, before the actors begin.
  */
+
+import { HOUR_MS } from '../../loader/hour.ts';
 import { rootRewriteLog } from '../../loader/rewrite-log.ts';
 import type { Store } from '../../loader/store/store.ts';
 import type { Context, Model, Program } from './execution.ts';
+import { expiry } from './expiry.ts';
 import { appender, collector, judgeAlone, judgingLoader, outside, root } from './loaders.ts';
 import { fence, merge, replay, rewriter, undo } from './rewriters.ts';
 import { TOPIC, type World } from './world.ts';
@@ -36,6 +39,14 @@ export const loaded =
       0,
     );
     for (const program of [appender({ partitions }), ...programs]) await program(before(store, world));
+  };
+
+/** And some hours pass. */
+export const hoursAgo =
+  (hours: number, prepare: (store: Store, world: World) => Promise<void>) =>
+  async (store: Store, world: World): Promise<void> => {
+    await prepare(store, world);
+    world.clockMs += hours * HOUR_MS;
   };
 
 const firstOf0 = { partition: 0, from: 0, until: 1 };
@@ -96,6 +107,28 @@ export const SMALL_MODELS: readonly Model[] = [
     actors: { U: rewriter(undo()), E: rewriter(fence), X: rewriter(merge) },
     world: { events: [1, 1] },
     prepare: loaded([0, 1], rewriter(replay(firstOf0))),
+    timeouts: 1,
+  },
+  {
+    name: 'an expiry, a replay and an undo after a replay',
+    actors: {
+      D: expiry(),
+      Y: rewriter(replay({ partition: 0, from: 0, until: 2 })),
+      U: rewriter(undo()),
+    },
+    world: { events: [2] },
+    prepare: hoursAgo(2, loaded([0], rewriter(replay(firstOf0)))),
+    timeouts: 1,
+  },
+  {
+    name: 'an expiry, a load and a merge',
+    actors: { D: expiry({ sealAfter: 1 }), A: appender({ step: 1 }), X: rewriter(merge) },
+    world: { events: [3, 2] },
+    prepare: hoursAgo(2, async (store, world) => {
+      await rooted(0, 1)(store, world);
+      await appender({ partitions: [0, 1], step: 2 })(before(store, world));
+    }),
+    forgets: true,
     timeouts: 1,
   },
   {

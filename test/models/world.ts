@@ -14,6 +14,14 @@ export const START_MS = Date.parse('2026-03-01T00:00:00Z');
 /** A row: partition and offset. */
 export type Row = readonly [partition: number, offset: number];
 
+/** The rows that a file's body lists. */
+export const rowsOf = (body: Buffer): Row[] =>
+  body
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.split(':').map(Number) as unknown as Row);
+
 export interface WorldOptions {
   /** Events in the log when the run begins, by partition. */
   events?: readonly number[];
@@ -28,7 +36,8 @@ interface PublishedRecord {
   seq?: number;
   files?: { final: string }[];
   adds?: { final: string; hour: Hour }[];
-  removes?: { hour: Hour }[];
+  removes?: { final: string; hour: Hour }[];
+  expiredBefore?: Hour;
 }
 
 export class World {
@@ -42,6 +51,14 @@ export class World {
   readonly starts = new Map<number, number>();
   /** Hour → the last rewrite that touched it. */
   readonly touched = new Map<Hour, number>();
+  /** Rows that expiries have deleted, by name. */
+  readonly expired = new Set<string>();
+  /** Hours that lost files to an expiry. */
+  readonly expiredHours = new Set<Hour>();
+  /** Hours before this one may go. */
+  expiredBefore: Hour = '';
+  /** What an expiry took that it had no right to. */
+  broken: string | undefined;
   /** Ranges that a loader was told are loaded by it. */
   readonly won: { partition: number; start: number; next: number; by: string }[] = [];
 
@@ -61,6 +78,10 @@ export class World {
     for (const [partition, start] of this.starts) copy.starts.set(partition, start);
     for (const [hour, seq] of this.touched) copy.touched.set(hour, seq);
     copy.won.push(...this.won);
+    for (const row of this.expired) copy.expired.add(row);
+    for (const hour of this.expiredHours) copy.expiredHours.add(hour);
+    copy.expiredBefore = this.expiredBefore;
+    copy.broken = this.broken;
     return copy;
   }
 
@@ -85,8 +106,22 @@ export class World {
     for (const { final } of [...(record.files ?? []), ...(record.adds ?? [])]) this.named.add(final);
     for (const { hour } of [...(record.adds ?? []), ...(record.removes ?? [])])
       this.touched.set(hour, record.seq!);
+    if (record.expiredBefore !== undefined) this.#noteExpiry(record, files);
     const isRoot = basename(path) === 'base.json' && parseGenerationName(basename(dirname(path))) === 0;
     if (isRoot && record.partition !== undefined && !this.starts.has(record.partition))
       this.starts.set(record.partition, record.head!);
+  }
+
+  /** Its files are still in place: whoever published it has recovered the table before, and nobody rewrote it since. */
+  #noteExpiry({ expiredBefore = '', removes = [] }: PublishedRecord, files: MemoryFiles): void {
+    if (expiredBefore > this.expiredBefore) this.expiredBefore = expiredBefore;
+    for (const { final, hour } of removes) {
+      this.expiredHours.add(hour);
+      for (const row of rowsOf(files.read(`${TOPIC}/${final}`) ?? Buffer.of())) {
+        this.expired.add(String(row));
+        if (this.hourOf(row) >= expiredBefore || this.hourOf(row) >= hourName(this.clockMs / HOUR_MS))
+          this.broken = `row ${row} of the hour ${this.hourOf(row)} was expired as older than ${expiredBefore}`;
+      }
+    }
   }
 }

@@ -20,6 +20,7 @@ interface JsonRecord {
   removes?: NamedFile[];
   adds?: NamedFile[];
   head?: number;
+  expiredBefore?: string;
 }
 
 const names = (path: string) => (existsSync(path) ? readdirSync(path).sort() : []);
@@ -34,6 +35,8 @@ export interface ForeignChain {
   files: Map<string, number>;
   /** Also those that were taken out since. */
   everNamed: Set<string>;
+  /** Hours before this one were expired. */
+  expiredBefore: string | undefined;
   problems: string[];
 }
 
@@ -44,6 +47,7 @@ export function readRecords(root: string): ForeignChain {
     records: 0,
     files: new Map(),
     everNamed: new Set(),
+    expiredBefore: undefined,
     problems: [],
   };
   const commits = join(root, '_loader/commits');
@@ -51,10 +55,13 @@ export function readRecords(root: string): ForeignChain {
   for (const final of found.files.keys()) found.everNamed.add(final);
   const rewrites = join(root, '_loader/rewrites');
   for (const generation of names(rewrites))
-    for (const name of names(join(rewrites, generation)).filter((each) => /^\d+\.json$/.test(each))) {
-      const { removes = [], adds = [] } = JSON.parse(
-        readFileSync(join(rewrites, generation, name), 'utf8'),
-      ) as JsonRecord;
+    for (const name of names(join(rewrites, generation)).filter((each) => each.endsWith('.json'))) {
+      const {
+        removes = [],
+        adds = [],
+        expiredBefore,
+      } = JSON.parse(readFileSync(join(rewrites, generation, name), 'utf8')) as JsonRecord;
+      found.expiredBefore = expiredBefore ?? found.expiredBefore;
       for (const { final } of [...removes, ...adds]) found.everNamed.add(final);
       for (const { final } of removes) found.files.delete(final);
       for (const { final, bytes } of adds) found.files.set(final, bytes);

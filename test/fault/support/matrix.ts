@@ -2,6 +2,7 @@
  * The fault matrix: every case there is, and how each is played. Rows that wait for a command, and rows that another
  * suite plays, are in it too, so that nothing is left out in silence.
  */
+import { EXPIRY_CASES } from './expiry-cases.ts';
 import { readRecords } from './foreign-chain.ts';
 import type { CaseResult, Ground } from './ground.ts';
 import { KILL_CASES, type KillCase } from './kill-cases.ts';
@@ -9,6 +10,7 @@ import { LOG_CASES } from './log-cases.ts';
 import type { MutantName } from './mutants.ts';
 import { missingCommand, REWRITE_CASES, type RewriteCase } from './rewrite-cases.ts';
 import { LOAD_MS, type Scene } from './scene.ts';
+import { SIGN_CASES } from './sign-cases.ts';
 import { MINUTE_MS } from './topic-truth.ts';
 import { ZOMBIE_CASES } from './zombie-cases.ts';
 
@@ -61,14 +63,14 @@ function killCases(one: KillCase, isFull: boolean): MatrixCase[] {
 const REWRITE_MS = LOAD_MS + MINUTE_MS;
 
 export function rewriteCase(one: RewriteCase): MatrixCase {
-  const { id, name, losesPower, isUnloaded, play } = one;
+  const { id, name, losesPower, isUnloaded, play, loadMs = REWRITE_MS } = one;
   return {
     id,
     name,
     lacks: missingCommand(one),
     run: (ground, { mutants = [] } = {}) => {
       const template = isUnloaded ? ground.template : ground.loadedTemplate;
-      return ground.run({ id, name }, { mutants, losesPower, template, loadMs: REWRITE_MS }, play);
+      return ground.run({ id, name }, { mutants, losesPower, template, loadMs }, play);
     },
   };
 }
@@ -82,12 +84,12 @@ export function matrixCases(isFull: boolean): MatrixCase[] {
       run: (ground, { mutants = [] } = {}) => ground.run(named, { mutants, ...first(isFirst) }, play),
     }),
   );
-  const logs = LOG_CASES.map(
-    ({ play, loadMs, ...named }): MatrixCase => ({
-      ...named,
-      run: (ground, { mutants = [] } = {}) =>
-        ground.runApart(named, { mutants, ...(loadMs !== undefined && { loadMs }) }, play),
+  const logs = [...SIGN_CASES, ...LOG_CASES].map(
+    ({ play, id, name, ...options }): MatrixCase => ({
+      id,
+      name,
+      run: (ground, { mutants = [] } = {}) => ground.runApart({ id, name }, { mutants, ...options }, play),
     }),
   );
-  return [...kills, ...zombies, ...REWRITE_CASES.map(rewriteCase), ...logs];
+  return [...kills, ...zombies, ...[...REWRITE_CASES, ...EXPIRY_CASES].map(rewriteCase), ...logs];
 }

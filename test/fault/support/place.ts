@@ -2,7 +2,7 @@
  * A broker and a topic of a case's own, for cases that produce meanwhile, break the log, or make the topic anew. The
  * broker can be stopped, its files changed, and started again under its address.
  */
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Broker } from '../../../broker/broker.ts';
 import { KafkaClient } from '../../../broker/client/client.ts';
@@ -77,6 +77,18 @@ export class Place implements AsyncDisposable {
     writeFileSync(checkpoint, `${JSON.stringify(points)}\n`);
     this.truth.cut(partition, end);
     return end;
+  }
+
+  /** Deletes the first batches of a partition, as retention does; returns where the log begins then. Only while the broker is stopped. */
+  cutFirstBatches(partition: number, count: number): number {
+    const directory = join(this.#dataDir, `${this.truth.topic}-${partition}`);
+    const whole = join(directory, `${'0'.repeat(20)}.log`);
+    const bytes = readFileSync(whole);
+    const first = [...batchesOf(bytes)][count]!;
+    const start = first.header.baseOffset;
+    writeFileSync(join(directory, `${String(start).padStart(20, '0')}.log`), bytes.subarray(first.at));
+    for (const kind of ['log', 'index', 'timeindex']) rmSync(whole.replace(/log$/, kind), { force: true });
+    return start;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

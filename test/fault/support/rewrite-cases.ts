@@ -16,10 +16,12 @@ export interface RewriteCase {
   losesPower: boolean;
   /** Begins before the second load. */
   isUnloaded?: boolean;
+  /** When it happens, unless soon after both loads. */
+  loadMs?: number;
   play: (scene: Scene) => Promise<void>;
 }
 
-const RECORD = '/_loader/rewrites/g=\\d+/\\d{8}\\.json$';
+export const RECORD = '/_loader/rewrites/g=\\d+/\\d{8}\\.json$';
 
 /** Where a rewrite is killed. */
 const STEPS: Readonly<Record<string, Failpoint>> = {
@@ -36,20 +38,20 @@ const STEPS: Readonly<Record<string, Failpoint>> = {
 };
 
 /** Where one sleeps. */
-const BEFORE_PUBLISH: Failpoint = { op: 'publish', path: RECORD, act: 'hang before' };
-const BEFORE_TRASH: Failpoint = { op: 'move', path: '\\.retired$', act: 'hang before', nth: 0 };
+export const BEFORE_PUBLISH: Failpoint = { op: 'publish', path: RECORD, act: 'hang before' };
+export const BEFORE_TRASH: Failpoint = { op: 'move', path: '\\.retired$', act: 'hang before', nth: 0 };
 const BEFORE_ARRIVAL: Failpoint = { op: 'move', path: '/dt=', act: 'hang before', nth: 0 };
 
-type Rewriting = Pick<LoadOptions, 'command' | 'argv'>;
+export type Rewriting = Pick<LoadOptions, 'command' | 'argv'>;
 /** From the middle of the first load's file to the middle of the second's: both are cut. */
-const REPLAY: Rewriting = {
+export const REPLAY: Rewriting = {
   command: 'replay',
   argv: ['--partition', '0', '--from-offset', '5', '--to-offset', '30'],
 };
-const COMPACT: Rewriting = { command: 'compact', argv: [] };
-const UNDO: Rewriting = { command: 'undo', argv: ['1'] };
+export const COMPACT: Rewriting = { command: 'compact', argv: [] };
+export const UNDO: Rewriting = { command: 'undo', argv: ['1'] };
 
-async function ends(scene: Scene, process: FaultyProcess): Promise<void> {
+export async function ends(scene: Scene, process: FaultyProcess): Promise<void> {
   const { status, stderr } = await process.ended;
   scene.expect(status === 0, `${process.argv[0]} ended with ${status}: ${stderr.trim()}`);
   await scene.watcher.look();

@@ -127,7 +127,7 @@ async function findInMarker(
       severity: 'warning',
       path,
       problem,
-      remedy: 'the next load writes it again, or doctor --fix',
+      remedy: 'doctor --fix writes it again, and so does a load that changes the hour',
       fixable: !damaged.has(hour),
     },
   ];

@@ -109,12 +109,17 @@ export async function* plansNewestFirst(store: Store, runs: RunPaths): AsyncGene
   }
 }
 
-/** The newest outcome that can be read, or undefined. */
-export async function newestOutcome(store: Store, runs: RunPaths): Promise<RunOutcome | undefined> {
+/** The outcomes of all runs that ended, newest first. */
+export async function* newestOutcomes(store: Store, runs: RunPaths): AsyncGenerator<RunOutcome> {
   for (const path of ofStage(runs, 'outcome')) {
     const found = outcome.safeParse(await readJson(store, path));
-    if (found.success) return found.data;
+    if (found.success) yield found.data;
   }
+}
+
+/** The newest outcome that can be read, or undefined. */
+export async function newestOutcome(store: Store, runs: RunPaths): Promise<RunOutcome | undefined> {
+  for await (const newest of newestOutcomes(store, runs)) return newest;
   return undefined;
 }
 

@@ -6,8 +6,9 @@ import type { KafkaClient } from '../broker/client/client.ts';
 import type { ClusterMetadata } from '../broker/client/cluster-metadata.ts';
 import type { Settings } from '../config/settings.ts';
 import { type EventSchema, findSchema } from '../schemas/event-schema.ts';
-import { type Accepted, acceptProblem } from './accept.ts';
+import { type Accepted, acceptProblem, PartitionStopped } from './accept.ts';
 import type { Commit } from './commit.ts';
+import { committedBefore, endProblem } from './committed-before.ts';
 import { HOUR_MS, type Hour } from './hour.ts';
 import type { Judgement } from './hour-judge.ts';
 import { listMarkedHours } from './hour-marker.ts';
@@ -146,7 +147,13 @@ async function recoverPartitions(
     return { topic, topicId, partition, ...origin };
   };
   const { startPolicy } = settings.loader;
+  const committed = await committedBefore(store, topic);
   await recoverForLoad({ store, topic, cache: records, root, startPolicy }, standings);
+  for (const standing of standings)
+    await guarded(standing, async () => {
+      const problem = await endProblem(store, standing.chain!, committed.get(standing.partition));
+      if (problem !== undefined) throw new PartitionStopped(problem);
+    });
   for (const standing of standings) standing.startHead = standing.chain?.head ?? 0;
   return standings;
 }

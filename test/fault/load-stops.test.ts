@@ -6,7 +6,6 @@ import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
-import { load } from '../../loader/loader.ts';
 import { openStore } from '../../loader/store/open-store.ts';
 import { webRequest } from '../support/events.ts';
 import {
@@ -16,13 +15,8 @@ import {
   visibleFiles,
   visibleOffsets,
 } from '../support/foreign-eyes.ts';
-import {
-  createTopic,
-  type LoadSetup,
-  loadTopics,
-  sendRecords,
-  setupSettings,
-} from '../support/load-topic.ts';
+import { createTopic, type LoadSetup, sendRecords, setupSettings } from '../support/load-topic.ts';
+import { inPlace, Workshop } from '../support/replay-topic.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { type Moment, StoppingStore, type Trouble } from '../support/stopping-store.ts';
 import { TempDir } from '../support/temp-dir.ts';
@@ -38,12 +32,15 @@ const MARKER_STAGING = '_loader/staging/h-markers/';
 
 let dir: TempDir;
 let broker: Broker;
+let shop: Workshop;
 beforeAll(async () => {
   dir = new TempDir('load-stops');
   broker = await startBroker(dir.join('data'));
   await createTopic(addressOf(broker), TOPIC, PARTITIONS);
+  shop = await Workshop.open(setupOf(dir.join('template')));
 });
 afterAll(async () => {
+  await shop[Symbol.asyncDispose]();
   await broker.stop();
   dir[Symbol.dispose]();
 });
@@ -55,18 +52,24 @@ function* records(from: number, until: number) {
     for (let partition = 0; partition < PARTITIONS; partition++) yield { value: valueAt(n), partition };
 }
 
-const setupOf = (warehouse: string): LoadSetup => ({
-  address: addressOf(broker),
-  warehouse,
-  loader: { workers: 1, spoolDir: dir.join('spool') },
-});
+const setupOf = (warehouse: string): LoadSetup => ({ address: addressOf(broker), warehouse });
 
 /** One load that meets trouble; the store knows where. */
 async function troubledLoad(warehouse: string, isMoment: Moment, trouble: Trouble): Promise<StoppingStore> {
-  const settings = setupSettings(setupOf(warehouse));
-  await using store = new StoppingStore(await openStore(settings), isMoment, trouble);
-  await load({ settings, store, topics: [TOPIC], warn: () => {} }).catch(() => {});
+  await using store = new StoppingStore(
+    await openStore(setupSettings(setupOf(warehouse))),
+    isMoment,
+    trouble,
+  );
+  await shop.load(TOPIC, inPlace(store, warehouse)).catch(() => {});
+  await store.settled();
   return store;
+}
+
+/** One that must end well: a partition that stops throws. */
+async function untroubledLoad(warehouse: string): Promise<void> {
+  await using store = await openStore(setupSettings(setupOf(warehouse)));
+  await shop.load(TOPIC, inPlace(store, warehouse));
 }
 
 /** What readers see between the two loads: possibly a part, never a row twice. */
@@ -134,8 +137,7 @@ async function trial(trouble: Trouble, isMoment: Moment, template?: string): Pro
   try {
     await expectNoDuplicates(warehouse);
     expectMarkersHonest(warehouse);
-    const again = await loadTopics(setupOf(warehouse), TOPIC, { warn: () => {} });
-    expect(again.topics[0]?.partitions.map(({ error }) => error)).toEqual(partitions.map(() => null));
+    await untroubledLoad(warehouse);
     await expectEverythingOnce(warehouse);
   } catch (cause) {
     throw new Error(`${trouble} ${met}: ${cause instanceof Error ? cause.message : cause}`, { cause });
@@ -160,7 +162,7 @@ describe('a load that meets trouble at any one of its store operations', { timeo
   beforeAll(async () => {
     template = dir.join('template');
     await sendRecords(addressOf(broker), TOPIC, records(0, EARLIER));
-    await loadTopics(setupOf(template), TOPIC);
+    await untroubledLoad(template);
     await sendRecords(addressOf(broker), TOPIC, records(EARLIER, ALL));
   });
 

@@ -18,7 +18,7 @@ import {
   visibleOffsets,
 } from '../support/foreign-eyes.ts';
 import { createTopic, sendRecords, setupSettings } from '../support/load-topic.ts';
-import { offsets, Workshop } from '../support/replay-topic.ts';
+import { inPlace, offsets, Workshop } from '../support/replay-topic.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { StoppingStore, type Trouble } from '../support/stopping-store.ts';
 import { TempDir } from '../support/temp-dir.ts';
@@ -132,12 +132,6 @@ async function tryAll(from: string, step: Step, trouble: Trouble): Promise<Set<s
 }
 
 const EVERY_KIND = 'create makeDirectory move overwrite publish remove sync upload'.split(' ');
-/** The tasks open stores of their own, by the settings. */
-const inPlace = (store: Store, warehouse: string) => ({
-  store,
-  warn: () => {},
-  loader: { warehouse: `file:${warehouse}` },
-});
 const replaying: Step = async (store, warehouse) =>
   await shop.replay(TOPIC, offsets(0, FROM, UNTIL), inPlace(store, warehouse));
 const undoing: Step = async (store, warehouse) => await shop.undo(TOPIC, 1, inPlace(store, warehouse));

@@ -4,13 +4,14 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateActivity } from '../../jobs/activity-in/activity-generator.ts';
-import { queryAggregate, queryTable, type Row, visibleOffsets } from '../support/foreign-eyes.ts';
+import { type Row, Snapshots, visibleOffsets } from '../support/foreign-eyes.ts';
 import { type BrokerProcess, runCli, startBrokerProcess } from '../support/run-cli.ts';
 import { type Oracle, sharedLog } from '../support/shared-data.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
 const shared = sharedLog('the main job over the real log against its oracle');
-const PARTITIONS = 4;
+/** Each hour has a file of each: 781 hours make the test as long as it is. */
+const PARTITIONS = 2;
 const MINUTES_MS = 240_000;
 
 /** `load --json`, as the command line's contract names its members. */
@@ -28,12 +29,16 @@ interface LoadAnswer {
 let dir: TempDir;
 let broker: BrokerProcess;
 let warehouse: string;
+/** The tables do not change once they are loaded and aggregated, and have some thousand files. */
+let snapshots: Snapshots;
 beforeAll(async () => {
+  snapshots = await Snapshots.open();
   dir = new TempDir('main-job');
   warehouse = dir.join('warehouse');
   broker = await startBrokerProcess(dir.join('logs'));
 });
 afterAll(async () => {
+  snapshots[Symbol.dispose]();
   await broker[Symbol.asyncDispose]();
   dir[Symbol.dispose]();
 });
@@ -62,8 +67,9 @@ async function expectEachOffsetOnce(topic: string, answer: LoadAnswer, rows: num
   expect(offsets.reduce((sum, found) => sum + found.rows, 0)).toBe(rows);
 }
 
-const query = (topic: string) => (sql: string) => queryTable(warehouse, topic, sql);
-const aggregate = (topic: string, name: string, sql: string) => queryAggregate(warehouse, name, topic, sql);
+const query = (topic: string) => (sql: string) => snapshots.table(warehouse, topic, sql);
+const aggregate = (topic: string, name: string, sql: string) =>
+  snapshots.aggregate(warehouse, name, topic, sql);
 
 /** Rows of `hour`, and perhaps `key`, and `n` as the nested object the oracle writes. */
 const byHour = (rows: Row[]) => Object.fromEntries(rows.map(({ hour, n }) => [hour, Number(n)]));
@@ -102,7 +108,7 @@ describe.runIf(shared)('the real log', () => {
     expect(first.topics.map((topic) => Object.keys(topic))).toEqual([['topic', 'partitions']]);
     const { partitions } = first.topics[0]!;
     for (const partition of partitions) expect(Object.keys(partition)).toEqual(partitionKeys);
-    expect(partitions.map(({ partition }) => partition)).toEqual([0, 1, 2, 3]);
+    expect(partitions.map(({ partition }) => partition)).toEqual([0, 1]);
     for (const partition of partitions)
       expect(partition).toMatchObject({
         startOffset: 0,

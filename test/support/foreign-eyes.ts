@@ -10,8 +10,12 @@ export type Row = Record<string, unknown>;
 
 /** Runs one query; `TABLE` in it stands for the rows of a topic. Answers as plain JSON values (64-bit integers as text). */
 export async function queryTable(warehouse: string, topic: string, sql: string): Promise<Row[]> {
-  return await queryFiles(join(warehouse, topic, 'dt=*/hour=*/*.parquet'), sql);
+  return await queryFiles(tablePattern(warehouse, topic), sql);
 }
+
+const tablePattern = (warehouse: string, topic: string) => join(warehouse, topic, 'dt=*/hour=*/*.parquet');
+const aggregatePattern = (warehouse: string, query: string, topic: string) =>
+  join(warehouse, '_aggregates', query, `topic=${topic}`, 'dt=*/hour=*/*.parquet');
 
 /** The same over the rows of an aggregate. */
 export async function queryAggregate(
@@ -20,21 +24,72 @@ export async function queryAggregate(
   topic: string,
   sql: string,
 ): Promise<Row[]> {
-  const directory = join(warehouse, '_aggregates', query, `topic=${topic}`);
-  return await queryFiles(join(directory, 'dt=*/hour=*/*.parquet'), sql);
+  return await queryFiles(aggregatePattern(warehouse, query, topic), sql);
 }
 
+const readFiles = (pattern: string) =>
+  `read_parquet('${pattern.replaceAll("'", "''")}', hive_partitioning = true, hive_types_autocast = false, union_by_name = true)`;
+
 async function queryFiles(pattern: string, sql: string): Promise<Row[]> {
+  using eyes = await openEyes();
+  return await eyes.query(sql, readFiles(pattern));
+}
+
+/** A DuckDB of its own; `table` stands for what is queried. */
+async function openEyes() {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
-  try {
-    await connection.run("SET TimeZone = 'UTC'");
-    const glob = pattern.replaceAll("'", "''");
-    const table = `read_parquet('${glob}', hive_partitioning = true, hive_types_autocast = false, union_by_name = true)`;
-    return (await connection.runAndReadAll(sql.replaceAll('TABLE', table))).getRowObjectsJson() as Row[];
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
+  await connection.run("SET TimeZone = 'UTC'");
+  return {
+    query: async (sql: string, table: string) =>
+      (await connection.runAndReadAll(sql.replaceAll('TABLE', table))).getRowObjectsJson() as Row[],
+    run: async (sql: string) => void (await connection.run(sql)),
+    [Symbol.dispose]() {
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+/** What lies in the files at one moment, read once: for many questions to a table of many files. */
+export class Snapshots implements Disposable {
+  readonly #eyes: Awaited<ReturnType<typeof openEyes>>;
+  readonly #tables = new Map<string, Promise<string>>();
+
+  private constructor(eyes: Awaited<ReturnType<typeof openEyes>>) {
+    this.#eyes = eyes;
+  }
+
+  static async open(): Promise<Snapshots> {
+    return new Snapshots(await openEyes());
+  }
+
+  /** As `queryTable`. */
+  async table(warehouse: string, topic: string, sql: string): Promise<Row[]> {
+    return await this.#query(tablePattern(warehouse, topic), sql);
+  }
+
+  /** As `queryAggregate`. */
+  async aggregate(warehouse: string, query: string, topic: string, sql: string): Promise<Row[]> {
+    return await this.#query(aggregatePattern(warehouse, query, topic), sql);
+  }
+
+  async #query(pattern: string, sql: string): Promise<Row[]> {
+    let name = this.#tables.get(pattern);
+    if (name === undefined) {
+      name = this.#read(`snapshot_${this.#tables.size}`, pattern);
+      this.#tables.set(pattern, name);
+    }
+    return await this.#eyes.query(sql, await name);
+  }
+
+  async #read(name: string, pattern: string): Promise<string> {
+    await this.#eyes.run(`CREATE TABLE ${name} AS FROM ${readFiles(pattern)}`);
+    return name;
+  }
+
+  [Symbol.dispose](): void {
+    this.#eyes[Symbol.dispose]();
   }
 }
 

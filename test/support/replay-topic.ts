@@ -109,6 +109,13 @@ export class Workshop implements AsyncDisposable {
   }
 }
 
+/** A run on another warehouse than the workshop's own, through this store. The tasks open stores of their own, by the settings. */
+export const inPlace = (store: Store, warehouse: string) => ({
+  store,
+  warn: () => {},
+  loader: { warehouse: `file:${warehouse}` },
+});
+
 /** A range of one partition. */
 export const offsets = (partition: number, from: number, until: number): ReplayOptions['selection'] => ({
   partition,

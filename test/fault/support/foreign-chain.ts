@@ -104,10 +104,14 @@ function walk(directory: string, partition: string, found: ForeignChain): void {
   found.heads.set(partition, head);
 }
 
+/** Files that no record names. */
+export const unnamedFiles = (root: string, { files }: ForeignChain): string[] =>
+  listing(root, '').filter((path) => VISIBLE.test(path) && !files.has(path));
+
 /** Files without a record, and records without their file. */
-export function fileProblems(root: string, { files }: ForeignChain): string[] {
-  const visible = listing(root, '').filter((path) => VISIBLE.test(path));
-  const unnamed = visible.filter((path) => !files.has(path)).map((path) => `no record names ${path}`);
+export function fileProblems(root: string, records: ForeignChain): string[] {
+  const { files } = records;
+  const unnamed = unnamedFiles(root, records).map((path) => `no record names ${path}`);
   const wrong = [...files].flatMap(([path, bytes]) => {
     const found = statSync(join(root, path), { throwIfNoEntry: false });
     return found?.size === bytes

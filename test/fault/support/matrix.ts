@@ -8,6 +8,7 @@ import type { CaseResult, Ground } from './ground.ts';
 import { KILL_CASES, type KillCase } from './kill-cases.ts';
 import { LOG_CASES } from './log-cases.ts';
 import type { MutantName } from './mutants.ts';
+import { OPERATOR_CASES } from './operator-cases.ts';
 import { missingCommand, REWRITE_CASES, type RewriteCase } from './rewrite-cases.ts';
 import { LOAD_MS, type Scene } from './scene.ts';
 import { SIGN_CASES } from './sign-cases.ts';
@@ -91,5 +92,10 @@ export function matrixCases(isFull: boolean): MatrixCase[] {
       run: (ground, { mutants = [] } = {}) => ground.runApart({ id, name }, { mutants, ...options }, play),
     }),
   );
-  return [...kills, ...zombies, ...[...REWRITE_CASES, ...EXPIRY_CASES].map(rewriteCase), ...logs];
+  return [
+    ...kills,
+    ...zombies,
+    ...[...REWRITE_CASES, ...EXPIRY_CASES, ...OPERATOR_CASES].map(rewriteCase),
+    ...logs,
+  ];
 }

@@ -5,8 +5,17 @@
  */
 import { dirname } from 'node:path/posix';
 import { inParallel, placeFiles } from './apply.ts';
+import { newAttempt } from './commit-chain.ts';
 import type { Hour } from './hour.ts';
-import { attemptDirectory, successPath, trashDirectory, trashName, wantedName, wantedPath } from './paths.ts';
+import {
+  attemptDirectory,
+  markerStagingDirectory,
+  successPath,
+  trashDirectory,
+  trashName,
+  wantedName,
+  wantedPath,
+} from './paths.ts';
 import type { Rewrite } from './rewrite.ts';
 import type { Store } from './store/store.ts';
 
@@ -39,8 +48,12 @@ export async function applyRewrite(
 ): Promise<void> {
   const { topic, seq, removes, adds, kind, trash = [] } = rewrite;
   const staging = attemptOf(rewrite, generation);
+  const isDone = async () => (await store.stat(staging)) === undefined;
+  if (own && (await isDone())) return; // by another process, which may have marked the hours again by now
   if (!own) await store.sync([dirname(wantedPath(topic, { kind: 'rewrite', generation, seq }))]);
   await inParallel(touchedHours(rewrite), (hour) => store.remove(successPath(topic, hour)));
+  // What was withdrawn may have been a new mark already: the next judge is told to look at every mark again.
+  if (await isDone()) await store.create(`${markerStagingDirectory(topic, newAttempt())}/withdrawn`, '');
   const left = new Set(removes.map(({ final }) => `${topic}/${dirname(final)}`));
   if (kind === 'expire') await inParallel(removes, ({ final }) => store.remove(`${topic}/${final}`));
   else if (removes.length > 0) {

@@ -21,21 +21,21 @@ import { HOUR_MS, MIDNIGHT_MS } from './topic-truth.ts';
 /** Hours that the history of runs is kept, at least. */
 const HISTORY_HOURS = 24;
 
-/** Keeps so many hours; trash goes at once, and every log of two records is sealed. */
-const expiry = (hours: number): Rewriting => ({
+/** Keeps so many hours; trash goes at once, and every log of so many records is sealed. */
+const expiry = (hours: number, sealAfterRecords = 2): Rewriting => ({
   command: 'expire',
   argv: Object.entries({
     dataKeepHours: hours,
     lateHorizonHours: 0,
     trashKeepHours: 0,
     historyKeepHours: HISTORY_HOURS,
-    sealAfterRecords: 2,
+    sealAfterRecords,
   }).flatMap(([name, value]) => ['--set', `loader.${name}=${value}`]),
 });
 /** Hour 0 goes. */
 const EXPIRE = expiry(1);
-/** Only trash goes. */
-const FENCE = expiry(-1);
+/** Only trash goes; a seal would forbid to undo as well. */
+const FENCE = expiry(-1, 1_000);
 
 const LOG_BASE = '/rewrites/g=000001/base\\.json$';
 

@@ -71,6 +71,36 @@ export const MUTANT_CASES: readonly MutantCase[] = [
     by: 'killed when its moves are fsynced; the power goes',
     says: /rows are lost|is not there/,
   },
+  {
+    mutant: 'names reused',
+    by: 'replay killed when it has published, the next load when one new file is there',
+    says: /rows are lost|it is not well/,
+  },
+  {
+    mutant: 'no carry-over',
+    by: 'replay killed when it has published; the power goes',
+    says: /rows are lost/,
+  },
+  {
+    mutant: 'rewrites per partition',
+    by: 'a compaction sleeps before it stages a file, a replay works',
+    says: /visible twice|which is not there/,
+  },
+  {
+    mutant: 'names freed singly',
+    by: 'one sleeps before it writes the record of a part, another loads, it wakes',
+    says: /visible twice|is not part of the chain/,
+  },
+  {
+    mutant: 'trash deleted without a fence',
+    by: 'an undo lands after its sender gave up and an expiry deleted the trash',
+    says: /rows are lost|neither staged nor in place/,
+  },
+  {
+    mutant: 'undo without looking',
+    by: 'an undo sleeps before it publishes, an expiry deletes the trash',
+    says: /rows are lost|neither staged nor in place/,
+  },
 ];
 
 export interface MutantResult {

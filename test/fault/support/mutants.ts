@@ -5,6 +5,7 @@
 import { link, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { StoreEntry } from '../../../loader/store/store.ts';
+import { RECORD_MUTANTS } from './record-mutants.ts';
 
 export type Operation = (this: StoreMethods, ...args: unknown[]) => Promise<unknown>;
 /** A store by the names of its methods. */
@@ -156,6 +157,7 @@ export const MUTANTS = {
   'record not fsynced before it is applied': { unsynced: /_loader\/commits\// },
   'staged data not fsynced': { unsynced: /\.staged$/ },
   'moves not fsynced': { unsynced: /\/dt=[^/]+(\/hour=\d\d)?$/ },
+  ...RECORD_MUTANTS,
 } as const satisfies Record<string, Mutant>;
 
 export type MutantName = keyof typeof MUTANTS;

@@ -7,7 +7,8 @@
 import { COMMANDS } from '../../../cli/commands.ts';
 import type { Failpoint } from './fault-plan.ts';
 import type { FaultyProcess } from './faulty-process.ts';
-import type { LoadOptions, Scene } from './scene.ts';
+import { LOAD_MS, type LoadOptions, type Scene } from './scene.ts';
+import { HOUR_MS } from './topic-truth.ts';
 
 export interface RewriteCase {
   id: string;
@@ -40,6 +41,7 @@ const STEPS: Readonly<Record<string, Failpoint>> = {
 /** Where one sleeps. */
 export const BEFORE_PUBLISH: Failpoint = { op: 'publish', path: RECORD, act: 'hang before' };
 export const BEFORE_TRASH: Failpoint = { op: 'move', path: '\\.retired$', act: 'hang before', nth: 0 };
+const BEFORE_WITHDRAWAL: Failpoint = { op: 'remove', path: '/_SUCCESS$', act: 'hang before', nth: 0 };
 const BEFORE_ARRIVAL: Failpoint = { op: 'move', path: '/dt=', act: 'hang before', nth: 0 };
 
 export type Rewriting = Pick<LoadOptions, 'command' | 'argv'>;
@@ -62,6 +64,14 @@ async function killedAt(scene: Scene, rewriting: Rewriting, point: Failpoint): P
   if (rewriting === UNDO) await ends(scene, scene.start(REPLAY));
   const { status, stderr } = await scene.load({ ...rewriting, points: [point] });
   scene.expect(status !== 1, `${rewriting.command} failed: ${stderr.trim()}`);
+  await scene.watcher.look();
+  await scene.settle();
+}
+
+/** Killed when it has published; the load that rolls it forward is killed too. */
+async function killedTwice(scene: Scene): Promise<void> {
+  await scene.load({ ...REPLAY, points: [STEPS['when it has published']!] });
+  await scene.load({ points: [STEPS['when one new file is there']!] });
   await scene.watcher.look();
   await scene.settle();
 }
@@ -107,10 +117,54 @@ export const LINK_CASE: RewriteCase = {
   play: (scene) => killedAt(scene, REPLAY, { op: 'fs.link', path: '\\.retired$', act: 'kill after' }),
 };
 
+const MONTH_MS = 30 * 24 * HOUR_MS;
+
+/** All hours of the day have ended since, most of them empty. */
+async function monthLater(scene: Scene): Promise<void> {
+  scene.complete = Array.from({ length: 24 }, (_, hour) => hour);
+  await ends(scene, scene.start());
+  await killedAt(scene, REPLAY, STEPS['when one new file is there']!);
+  await ends(scene, scene.start(UNDO));
+  await scene.settle();
+}
+
 export const REWRITE_CASES: readonly RewriteCase[] = [
+  {
+    id: 'R1',
+    name: 'replay of an hour of a month ago, killed when one new file is there, and undone',
+    needs: ['replay', 'undo'],
+    losesPower: false,
+    loadMs: LOAD_MS + MONTH_MS,
+    play: monthLater,
+  },
   ...killed('R1', REPLAY),
+  {
+    id: 'R1',
+    name: 'replay killed when it has published, the next load when one new file is there',
+    needs: ['replay'],
+    losesPower: false,
+    play: killedTwice,
+  },
   ...killed('R1', UNDO),
   ...killed('C1', COMPACT),
+  ...Object.entries({ ...STEPS, 'before a _SUCCESS is withdrawn': BEFORE_WITHDRAWAL }).map(
+    ([when, { act, ...point }]) =>
+      slept(
+        'R6',
+        `a replay sleeps ${when}, the hourly judge works`,
+        { ...REPLAY, points: [{ ...point, act: act.endsWith('before') ? 'hang before' : 'hang after' }] },
+        [{}],
+      ),
+  ),
+  slept(
+    'R6',
+    'a compaction sleeps before it stages a file, a replay works',
+    {
+      ...COMPACT,
+      points: [{ op: 'upload', path: '/staging/w-', act: 'hang before' }],
+    },
+    [REPLAY],
+  ),
   slept('R6', 'a replay sleeps before it publishes, a load works', { ...REPLAY, points: [BEFORE_PUBLISH] }, [
     {},
   ]),

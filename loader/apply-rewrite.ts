@@ -65,7 +65,7 @@ export async function applyRewrite(
   // Durable before the added files are, or a crash could bring the removed rows back beside them; and the trash before the
   // directories they left, or it could leave them in neither.
   await store.sync([trashDirectory(topic, seq), ...left]);
-  const entered = await placeFiles(store, topic, adds, { own });
+  const entered = await placeFiles(store, topic, adds, { staging, own });
   for (const seq of trash) await store.remove(trashDirectory(topic, seq));
   await store.sync([...entered, staging]);
   await store.remove(staging);

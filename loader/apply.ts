@@ -7,7 +7,6 @@ import { dirname } from 'node:path/posix';
 import type { Commit, DataFile } from './commit.ts';
 import { MadeDirectories } from './made-directories.ts';
 import { attemptDirectory, stagingDirectory, type WantedName, wantedName, wantedPath } from './paths.ts';
-import { readRewriteLog } from './rewrite-log.ts';
 import type { Store } from './store/store.ts';
 
 /** Moves under way at the same time. */
@@ -57,24 +56,30 @@ export async function applyCommit(
   const want = wantOf(commit, generation);
   const staging = attemptDirectory(topic, want, commit.attempt);
   if (!own) await store.sync([dirname(wantedPath(topic, want))]);
-  const directories = await placeFiles(store, topic, files, { own, made });
+  const directories = await placeFiles(store, topic, files, { staging, own, made });
   await store.sync([...directories, staging]);
   // With all that others staged for the same name: it is taken, so nothing can come of it.
   await store.remove(dirname(staging));
 }
 
-/** Moves files to their final names, making the directories; returns these, for `sync`. */
+/** Moves files to their final names, making the directories; returns these, for `sync`. `staging`: the attempt's directory. */
 export async function placeFiles(
   store: Store,
   topic: string,
   files: readonly DataFile[],
-  { own, made = new MadeDirectories(store) }: { own: boolean; made?: MadeDirectories },
+  { staging, own, made = new MadeDirectories(store) }: Placing,
 ): Promise<string[]> {
   await inParallel(files, async (file) => {
     await made.make(`${topic}/${dirname(file.final)}`);
-    await place(store, topic, file, own);
+    await place(store, topic, file, { staging, own });
   });
   return [...new Set(files.map(({ final }) => `${topic}/${dirname(final)}`))];
+}
+
+interface Placing {
+  staging: string;
+  own: boolean;
+  made?: MadeDirectories;
 }
 
 /** Does the same to every item, some at a time. Waits for all, also when one fails: nothing is to go on while the next process recovers. */
@@ -91,7 +96,7 @@ async function place(
   store: Store,
   topic: string,
   { staged, final, bytes }: DataFile,
-  own: boolean,
+  { staging, own }: Placing,
 ): Promise<void> {
   const path = `${topic}/${final}`;
   let moved = false;
@@ -104,16 +109,11 @@ async function place(
   }
   const found = await store.stat(path);
   if (found?.size === bytes) return;
-  // Whoever applies a record slowly may find that a later rewrite has removed its file again: then it was in place.
-  if (found === undefined && (await isRemoved(store, topic, final))) return;
+  // Whoever applies a record slowly may find that others have applied it, and a later rewrite has removed its file again.
+  if (found === undefined && (await store.stat(staging)) === undefined) return;
   throw new MissingFile(
     found === undefined
       ? `${path} is named by a commit record but is ${moved ? 'gone again' : 'neither staged nor in place'}; restore it from a copy or replay its offsets`
       : `${path} has ${found.size} bytes, its commit record says ${bytes}; restore it from a copy or replay its offsets`,
   );
-}
-
-async function isRemoved(store: Store, topic: string, final: string): Promise<boolean> {
-  const { rewrites } = await readRewriteLog(store, topic);
-  return rewrites.some(({ removes }) => removes.some((file) => file.final === final));
 }

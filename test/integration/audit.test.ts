@@ -44,12 +44,8 @@ afterAll(async () => {
   dir[Symbol.dispose]();
 });
 
-let copies = 0;
-function copyOfTable(): string {
-  const warehouse = dir.join(`copy-${copies++}`);
-  cpSync(original, warehouse, { recursive: true });
-  return warehouse;
-}
+/** A warehouse of its own, as it was after the loads. */
+const copyOfTable = () => dir.copyOf(original);
 
 async function auditOf(warehouse: string): Promise<AuditResult & { status: number }> {
   const { status, stdout, stderr } = await runCli([

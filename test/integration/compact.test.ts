@@ -58,13 +58,8 @@ afterAll(async () => {
   dir[Symbol.dispose]();
 });
 
-let copies = 0;
 /** A warehouse of its own, as it was after the loads. */
-function copyOfTable(): string {
-  const warehouse = dir.join(`copy-${copies++}`);
-  cpSync(original, warehouse, { recursive: true });
-  return warehouse;
-}
+const copyOfTable = () => dir.copyOf(original);
 
 const optionsFor = (store: Store): CompactOptions => ({
   store,

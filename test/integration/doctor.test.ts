@@ -60,12 +60,8 @@ const setupOf = (warehouse: string) => ({
   loader: { graceMs: 0, workers: 1, spoolDir: dir.join('spool') },
 });
 
-let copies = 0;
-function copyOfTable(): string {
-  const warehouse = dir.join(`copy-${copies++}`);
-  cpSync(original, warehouse, { recursive: true });
-  return warehouse;
-}
+/** A warehouse of its own, as it was after the loads. */
+const copyOfTable = () => dir.copyOf(original);
 
 async function examine(warehouse: string, fix = false): Promise<Diagnosis> {
   await using store = await DirectoryStore.open(warehouse);

@@ -1,3 +1,7 @@
+/**
+ * The protocol with one rule broken at a time: by a fault of the store, by the order in which an actor acts, or by what it
+ * sees. Nothing of this is a switch in the product. Each mutant has the smallest model that can show why its rule is there.
+ */
 import { HOUR_MS, hourName } from '../../loader/hour.ts';
 import {
   deletesTrash,

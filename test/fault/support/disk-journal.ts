@@ -9,7 +9,8 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { type FaultPlan, JOURNAL_NAME } from './fault-plan.ts';
-import { MUTANTS, type Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
+import { MUTANTS } from './mutants.ts';
 
 /** One line of the journal: a step begun, or the end of one. */
 export type JournalLine =

@@ -25,13 +25,13 @@ import {
 } from './fault-plan.ts';
 import {
   CHANGES,
-  MUTANTS,
   type Mutant,
   type Operation,
   STORE_OPERATIONS,
   type StoreMethods,
   type StoreOperation,
-} from './mutants.ts';
+} from './mutant.ts';
+import { MUTANTS } from './mutants.ts';
 
 /** How often a process that hangs looks whether it may go on. */
 const HANG_LOOK_MS = 5;

@@ -167,11 +167,42 @@ async function wildTimes(scene: Scene, place: Place): Promise<void> {
   await scene.settle();
 }
 
+const DOWN_HOURS = 6;
+
+/** The warehouse can't be reached while events come in for hours; when it can, loads catch up within their budget. */
+async function warehouseDown(scene: Scene, place: Place): Promise<void> {
+  const hours = Array.from({ length: DOWN_HOURS }, (_, hour) => hour);
+  for (const hour of hours) {
+    await place.produce(round([0, 1], 10, { hours: [hour], atMs: minute(hour * 60 + 30) }));
+    const { status, stderr } = await scene.load({ points: [{ op: 'list', act: 'error', nth: 0 }] });
+    scene.expect(
+      status === 1 && /refused by the test/.test(stderr),
+      `a load without a warehouse ended with ${status}: ${stderr.trim()}`,
+    );
+  }
+  scene.expect(stateOf(scene.root).length === 0, 'a load without a warehouse left something in it');
+  scene.complete = hours;
+  const budget = ['--max-events', '50'];
+  for (let load = 0; load < 2; load++) {
+    await loads(scene, budget);
+    await scene.watcher.look();
+    scene.expect(markedHours(scene.root).length === 0, 'an hour was marked before all was caught up');
+  }
+  await loads(scene, budget);
+  await scene.settle();
+}
+
 export const LOG_CASES: readonly LogCase[] = [
   { id: 'B1', name: 'what was loaded is lost by the broker, its offsets given to others', play: tailReused },
   { id: 'B3', name: 'the log loses its end between plan and read', play: cutMeanwhile },
   { id: 'B4', name: 'a partition is added at minute 59, after the plan', play: newPartition },
   { id: 'K0', name: 'an empty first load on latest, then one that is killed', play: emptyLatest },
+  {
+    id: 'H2',
+    name: 'the warehouse is down for six hours, then loads catch up within their budget',
+    loadMs: minute(DOWN_HOURS * 60 + 6),
+    play: warehouseDown,
+  },
   { id: 'T1', name: 'this clock is a day ahead of the store', play: wrongClock(DAY_MS) },
   { id: 'T1', name: 'this clock is a day behind the store', play: wrongClock(-DAY_MS) },
   { id: 'T1', name: 'event times of 1970, of yesterday, of tonight and of 2099', play: wildTimes },

@@ -5,43 +5,8 @@
 import { link, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { StoreEntry } from '../../../loader/store/store.ts';
+import type { Mutant, Mutate, StoreMethods } from './mutant.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
-
-export type Operation = (this: StoreMethods, ...args: unknown[]) => Promise<unknown>;
-/** A store by the names of its methods. */
-export type StoreMethods = Record<string, Operation>;
-
-/** Operations that change something. */
-export const CHANGES: ReadonlySet<string> = new Set([
-  'makeDirectory',
-  'upload',
-  'create',
-  'publish',
-  'move',
-  'overwrite',
-  'sync',
-  'remove',
-]);
-export const STORE_OPERATIONS = [...CHANGES, 'read', 'readRange', 'stat', 'list'] as const;
-
-export type StoreOperation = (typeof STORE_OPERATIONS)[number];
-
-/** `original` takes other arguments, or else those there are; `root` is the warehouse's directory. */
-type Mutate = (
-  store: StoreMethods,
-  args: readonly unknown[],
-  original: (...changed: unknown[]) => Promise<unknown>,
-  root: string,
-) => Promise<unknown>;
-
-export interface Mutant {
-  /** The store does it wrong. */
-  store?: Partial<Record<StoreOperation, Mutate>>;
-  /** Its caller does: this comes before failpoints, and sees their errors. */
-  caller?: Partial<Record<StoreOperation, Mutate>>;
-  /** Paths whose fsync is left out. */
-  unsynced?: RegExp;
-}
 
 const COMMIT_RECORD = /_loader\/commits\/p=\d+\/g=\d+\/\d{20}\.json$/;
 const COMMIT_ATTEMPT = /_loader\/staging\/c-[^/]+\/[^/]+$/;

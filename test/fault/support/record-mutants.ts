@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { StoreEntry } from '../../../loader/store/store.ts';
-import type { Mutant, StoreMethods } from './mutants.ts';
+import type { Mutant, StoreMethods } from './mutant.ts';
 
 const REWRITE = /_loader\/rewrites\/g=\d+\/(\d{8})\.json$/;
 const REWRITE_TMP = /\/staging\/w-[^/]+\/[^/]+\/record\.json\.tmp$/;

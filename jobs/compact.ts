@@ -19,7 +19,7 @@ import { ColumnsDiffer, type CountedRows, type RowCopier, timeColumnOf } from '.
 import { sumOfDigests } from '../loader/row-digest.ts';
 import { checkParquet, uploadWhole } from '../loader/stage-files.ts';
 import type { Store } from '../loader/store/store.ts';
-import { liveFilesByHour } from '../loader/table-state.ts';
+import { liveFiles, liveFilesByHour } from '../loader/table-state.ts';
 import { groupsToMerge } from './compact-plan.ts';
 import { FetchedFiles } from './fetched-files.ts';
 
@@ -106,7 +106,8 @@ async function compactHour(
   const rewrite = await rewriteTopic(table, { run, now }, async (state, attempt) => {
     const adds: DataFile[] = [];
     const removes: DataFile[] = [];
-    for (const group of groupsToMerge(liveFilesByHour(state).get(hour) ?? [], targetBytes)) {
+    const ofHour = liveFiles(state).filter((file) => file.hour === hour);
+    for (const group of groupsToMerge([...ofHour], targetBytes)) {
       try {
         adds.push(await mergeGroup(options, local, { hour, group, attempt, part: adds.length }));
         removes.push(...group.map(asDataFile));
@@ -143,11 +144,12 @@ async function mergeGroup(
   const sources = group.map(({ final }) => `${topic}/${final}`);
   await local.fetch(sources, signal);
   const paths = sources.map((path) => local.at(path));
-  const timeColumn = timeColumnOf(await copier.columnsOf(paths), options.eventTime);
+  const columns = await copier.columnsOf(paths);
+  const timeColumn = timeColumnOf(columns, options.eventTime);
   const path = join(localDirectory, `${attempt.seq}-${part}.merged`);
   try {
     const metadata = await footerOf(options, paths, { hour, group });
-    await copier.merge(paths, timeColumn, { path, compression, rowGroupRows, metadata });
+    await copier.merge(paths, { columns, timeColumn }, { path, compression, rowGroupRows, metadata });
     const counted = await copier.count(path, timeColumn);
     checkSame(topic, group, counted);
     const staged = `${attempt.staging}/${stagedName(0, part)}`;

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { settingsSchema } from '../../../config/settings.ts';
-import { expire } from '../../../jobs/expire.ts';
+import { expire, RetentionError } from '../../../jobs/expire.ts';
 import { expireRuns } from '../../../jobs/expire-runs.ts';
 import { asDataFile } from '../../../loader/fold.ts';
 import { trashDirectory } from '../../../loader/paths.ts';
@@ -65,7 +65,9 @@ test('old hours go from the records and from the directories, the others stay', 
 
 test('hours that late rows may still come for are not deleted', async () => {
   await makeTable(TOPIC);
-  await expect(expireTable(store, { dataKeepHours: DAY })).rejects.toThrow(/lateHorizonHours/);
+  const contradiction = expireTable(store, { dataKeepHours: DAY });
+  await expect(contradiction).rejects.toThrow(RetentionError);
+  await expect(contradiction).rejects.toThrow(/lateHorizonHours/);
   expect(await hoursOf()).toEqual([OLD, YOUNG]);
 });
 

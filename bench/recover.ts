@@ -14,7 +14,7 @@ import { printLine } from './report.ts';
 
 const [TOPIC, COMMITS, RUNS] = ['hourly', 10_000, 5];
 
-/** Makes the table in memory and writes it out at once: made where it is measured, it would take 30 fsyncs an hour. */
+/** Makes the table in memory and writes it out at once: made where it is measured, each hour would wait for 16 fsyncs. */
 async function makeTable(root: string): Promise<{ seals: number }> {
   const files = new MemoryFiles();
   const limit = settingsSchema.parse({}).loader.sealAfterRecords;

@@ -8,7 +8,7 @@ import type { Store } from '../loader/store/store.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { collect, hourText } from './options.ts';
-import { type Cell, groupDigits, secondsText } from './output.ts';
+import { type Cell, counted, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
 import { openWarehouse } from './resources.ts';
 import { tableText } from './table.ts';
@@ -101,7 +101,7 @@ async function aggregate(context: CommandContext, options: Options): Promise<voi
   out.object({ ...result, ...(query && { rows: Object.fromEntries(rows) }) });
 
   const table = result.queries.map((q) => [q.query, q.computed, q.unchanged, q.rows]);
-  out.line(`${topic}: ${groupDigits(result.hours)} hours in ${secondsText(result.seconds)}`);
+  out.line(`${topic}: ${counted(result.hours, 'hour')} in ${secondsText(result.seconds)}`);
   out.line(tableText(['query', 'computed', 'unchanged', 'new rows'], table));
   if (result.hours === 0 && !all) out.line('no complete hour in the range; --all takes incomplete ones too');
   for (const [name, each] of rows) printRows(context, name, each);

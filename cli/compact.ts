@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { hourText, wholeNumber } from './options.ts';
-import { bytesText, groupDigits } from './output.ts';
+import { bytesText, counted, groupDigits } from './output.ts';
 import { startProgress } from './progress.ts';
 import { openWarehouse } from './resources.ts';
 
@@ -54,8 +54,8 @@ async function compactCommand(context: CommandContext, { topic, hour, targetByte
   out.line(
     result.hours.length === 0
       ? `${topic}: nothing to merge in complete hours`
-      : `${topic}: ${groupDigits(result.filesBefore)} files of ${groupDigits(result.hours.length)} hours became ${groupDigits(result.filesAfter)}; ` +
-          `${groupDigits(result.rows)} rows, ${bytesText(result.bytesBefore)} became ${bytesText(result.bytesAfter)}`,
+      : `${topic}: ${counted(result.filesBefore, 'file')} of ${counted(result.hours.length, 'hour')} became ${groupDigits(result.filesAfter)}; ` +
+          `${counted(result.rows, 'row')}, ${bytesText(result.bytesBefore)} became ${bytesText(result.bytesAfter)}`,
   );
 }
 

@@ -1,7 +1,7 @@
 /**
  * What the demo shows in the end: numbers of one run made readable for a person who has never seen the program. Pure.
  */
-import { bytesText, groupDigits, secondsText } from './output.ts';
+import { bytesText, counted, groupDigits, secondsText } from './output.ts';
 import { tableText } from './table.ts';
 
 /** Longest bar of the chart. */
@@ -132,8 +132,8 @@ export function demoText(result: DemoResult): string {
     'What went through',
     stageTable(result.stages),
     '',
-    `${groupDigits(result.rows)} rows in ${groupDigits(result.files)} Parquet files, ${bytesText(result.bytes)}; ` +
-      `${groupDigits(result.completeHours)} of ${groupDigits(hours.length)} hours complete; ${groupDigits(result.quarantined)} events refused.`,
+    `${counted(result.rows, 'row')} in ${counted(result.files, 'Parquet file')}, ${bytesText(result.bytes)}; ` +
+      `${groupDigits(result.completeHours)} of ${counted(hours.length, 'hour')} complete; ${counted(result.quarantined, 'event')} refused.`,
     `Everything lies in ${directory}. Query it with DuckDB:`,
     `  duckdb -c "SELECT dt, hour, count(*) FROM read_parquet(${sqlText(glob)}, hive_partitioning = true) GROUP BY ALL ORDER BY ALL"`,
   ].join('\n');

@@ -17,7 +17,7 @@ import { runGenerate, startOfLastHours } from './generate.ts';
 import { openInput, runIngest } from './ingest.ts';
 import { runLoad } from './load.ts';
 import { wholeNumber } from './options.ts';
-import { groupDigits, secondsText } from './output.ts';
+import { counted, secondsText } from './output.ts';
 import { connect, openWarehouse } from './resources.ts';
 
 const PARTITIONS = 4;
@@ -59,7 +59,7 @@ function demoContext(context: CommandContext, directory: string, topic: string):
 /** Tells how a stage went, on stderr: the result alone goes to stdout. */
 function tellStage({ progress }: CommandContext, stage: Stage): Stage {
   const { name, events, seconds } = stage;
-  progress.write(`${name}: ${groupDigits(events)} events in ${secondsText(seconds)}\n`);
+  progress.write(`${name}: ${counted(events, 'event')} in ${secondsText(seconds)}\n`);
   return stage;
 }
 
@@ -79,7 +79,7 @@ async function fillTopic(
       format: 'combined',
     });
     if (rejected > 0)
-      context.progress.write(`${groupDigits(rejected)} lines rejected: no access log lines, or too long\n`);
+      context.progress.write(`${counted(rejected, 'line')} rejected: no access log lines, or too long\n`);
     return tellStage(context, { name: 'ingest', events: sent, seconds });
   }
   const startMs = startOfLastHours(now() - settings.loader.graceMs - MARGIN_MS, HOURS);

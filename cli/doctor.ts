@@ -7,6 +7,7 @@ import type { Diagnosis } from '../jobs/doctor.ts';
 import { type Act, addExamples } from './command.ts';
 import { type CommandContext, EXIT } from './context.ts';
 import { collect } from './options.ts';
+import { counted } from './output.ts';
 import { openWarehouse } from './resources.ts';
 import { topicsInWarehouse } from './topic-offsets.ts';
 
@@ -35,8 +36,8 @@ async function doctorCommand(context: CommandContext, { topic, fix = false }: Op
   for (const { severity, kind, path, problem, remedy } of findings)
     out.line(`${severity}: ${path}: ${kind}: ${problem}; ${remedy}`);
   const fixed = topics.reduce((sum, one) => sum + one.fixed, 0);
-  if (fixed > 0) out.line(`${fixed} findings were put right`);
-  if (findings.length === 0) out.line(`${store.url}: nothing is wrong in ${topics.length} topics`);
+  if (fixed > 0) out.line(`${counted(fixed, 'finding')} put right`);
+  if (findings.length === 0) out.line(`${store.url}: nothing is wrong in ${counted(topics.length, 'topic')}`);
   return ok ? EXIT.done : EXIT.failed;
 }
 

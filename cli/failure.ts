@@ -40,10 +40,13 @@ function oneLine(error: Error): string {
   return remedy && !first.includes(';') ? `${first}; ${remedy}` : first || error.name;
 }
 
+/** Thrown where a setting is read, or where a job finds that several do not go together. */
+const SETTINGS_ERRORS = new Set(['SettingsError', 'SchemaError', 'RetentionError']);
+
 function statusOf(error: Error): number {
   if (error.name === 'UsageError' || error.name === 'IngestUsageError') return EXIT.usage;
   // A schema is named by a setting or lies in a directory that one names.
-  if (error.name === 'SettingsError' || error.name === 'SchemaError') return EXIT.settings;
+  if (SETTINGS_ERRORS.has(error.name)) return EXIT.settings;
   return EXIT.failed;
 }
 

@@ -7,7 +7,7 @@ import type { GenerateCounts, GenerateOptions } from '../jobs/activity-in/genera
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { share, timeMs, wholeNumber } from './options.ts';
-import { bytesText, groupDigits, secondsText } from './output.ts';
+import { bytesText, counted, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
 import { connect, openProducer } from './resources.ts';
 
@@ -71,7 +71,7 @@ async function generateCommand(context: CommandContext, options: Options): Promi
   });
   out.object({ topic, seed, start: new Date(startMs).toISOString(), hours, visitors, ...counts });
   out.line(
-    `${topic}: ${groupDigits(counts.events)} events (${bytesText(counts.bytes)}) over ${hours} hours from ` +
+    `${topic}: ${counted(counts.events, 'event')} (${bytesText(counts.bytes)}) over ${counted(hours, 'hour')} from ` +
       `${new Date(startMs).toISOString().slice(0, 16)}Z sent in ${secondsText(counts.seconds)}`,
   );
 }

@@ -10,7 +10,7 @@ import type { KafkaClient } from '../broker/client/client.ts';
 import type { IngestCounts, IngestFormat, Reject } from '../jobs/activity-in/ingest.ts';
 import { type Act, addExamples } from './command.ts';
 import { type CommandContext, EXIT } from './context.ts';
-import { bytesText, groupDigits, secondsText } from './output.ts';
+import { bytesText, counted, groupDigits, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
 import { connect, openProducer } from './resources.ts';
 import { UsageError } from './usage-error.ts';
@@ -113,15 +113,14 @@ async function ingestCommand(context: CommandContext, options: Options, file: st
   const counts = await runIngest(context, client, input, work);
   out.object({ topic, ...counts });
   out.line(
-    `${topic}: ${groupDigits(counts.sent)} events of ${groupDigits(counts.lines)} lines (${bytesText(counts.bytes)}) ` +
+    `${topic}: ${counted(counts.sent, 'event')} of ${counted(counts.lines, 'line')} (${bytesText(counts.bytes)}) ` +
       `sent in ${secondsText(counts.seconds)}`,
   );
   if (counts.rejected > 0)
     out.line(
       `rejected: ${groupDigits(counts.rejected)}; ${options.rejects ? `kept in ${options.rejects}` : '--rejects FILE keeps them'}`,
     );
-  if (counts.keyless > 0)
-    out.line(`${groupDigits(counts.keyless)} events have no ${key}; sent without a key`);
+  if (counts.keyless > 0) out.line(`${counted(counts.keyless, 'event')} without ${key}: sent without a key`);
   return options.strict && counts.rejected > 0 ? EXIT.incomplete : EXIT.done;
 }
 

@@ -8,7 +8,7 @@ import type { Store } from '../loader/store/store.ts';
 import { type Act, addExamples } from './command.ts';
 import { type CommandContext, EXIT } from './context.ts';
 import { collect, timeMs, wholeNumber } from './options.ts';
-import { bytesText, groupDigits, secondsText } from './output.ts';
+import { bytesText, counted, groupDigits, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
 import { connect, openWarehouse } from './resources.ts';
 import { tableText } from './table.ts';
@@ -88,9 +88,9 @@ function printResult({ out, progress }: CommandContext, result: LoadResult): voi
   out.line(tableText(head, rows));
   const marked = result.topics.reduce((sum, topic) => sum + topic.marked.length, 0);
   out.line(
-    `${groupDigits(result.rows)} rows in ${secondsText(result.seconds)}, ${groupDigits(result.quarantined)} refused; ` +
-      `${groupDigits(result.files)} files, ${bytesText(result.bytes)}; ` +
-      `${groupDigits(result.hours.length)} hours touched, ${groupDigits(marked)} marked complete`,
+    `${counted(result.rows, 'row')} in ${secondsText(result.seconds)}, ${groupDigits(result.quarantined)} refused; ` +
+      `${counted(result.files, 'file')}, ${bytesText(result.bytes)}; ` +
+      `${counted(result.hours.length, 'hour')} touched, ${groupDigits(marked)} marked complete`,
   );
   for (const { error } of all) if (error !== null) progress.write(`error: ${error.split('\n')[0]}\n`);
 }

@@ -46,6 +46,11 @@ export function groupDigits(value: number): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 1 : 0 });
 }
 
+/** A number and what it counts: `1 hour`, `1,234 hours`. */
+export function counted(value: number, noun: string): string {
+  return `${groupDigits(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** Bytes for people: `12.3 MiB`. */

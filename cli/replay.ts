@@ -7,7 +7,7 @@ import type { ReplayOptions, ReplayPreview, ReplayResult } from '../jobs/replay.
 import { type Act, addExamples } from './command.ts';
 import { type CommandContext, EXIT } from './context.ts';
 import { timeMs, wholeNumber } from './options.ts';
-import { groupDigits, secondsText } from './output.ts';
+import { counted, groupDigits, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
 import { connect, openWarehouse } from './resources.ts';
 import { tableText } from './table.ts';
@@ -76,10 +76,16 @@ function printPreview({ out }: CommandContext, preview: ReplayPreview): void {
     tableText(['partition', 'from', 'until', 'files replaced', 'their rows', 'files cut', 'hours'], rows),
   );
   const { hours, filesRemoved, filesCut, filesAdded } = preview;
+  const acts = [
+    ...(filesRemoved > 0 ? [`replace ${counted(filesRemoved, 'file')}`] : []),
+    ...(filesCut > 0 ? [`cut ${counted(filesCut, 'file')} with rows outside the range too`] : []),
+  ];
   const span = hours.length > 0 ? `, ${hours[0]} to ${hours.at(-1)}` : '';
   out.line(
-    `would replace ${groupDigits(filesRemoved)} files and cut ${groupDigits(filesCut)}, by about ${groupDigits(filesAdded)} new ones; ` +
-      `${groupDigits(hours.length)} hours touched${span}; nothing was changed`,
+    acts.length === 0
+      ? 'no file of the table has rows of the range; nothing was changed'
+      : `would ${acts.join(' and ')}; about ${counted(filesAdded, 'new file')} would take their place; ` +
+          `${counted(hours.length, 'hour')} touched${span}; nothing was changed`,
   );
 }
 
@@ -93,9 +99,9 @@ function printResult({ out }: CommandContext, result: ReplayResult): void {
   );
   const { read, filtered, quarantined, late, filesRemoved, filesAdded, hours, marked } = result;
   out.line(
-    `${groupDigits(read)} records read again in ${secondsText(result.seconds)}: ${groupDigits(quarantined)} refused, ${groupDigits(late)} late, ${groupDigits(filtered)} passed over; ` +
-      `${groupDigits(filesRemoved)} files replaced by ${groupDigits(filesAdded)}; ` +
-      `${groupDigits(hours.length)} hours touched, ${groupDigits(marked.length)} marked complete`,
+    `${counted(read, 'record')} read again in ${secondsText(result.seconds)}: ${groupDigits(quarantined)} refused, ${groupDigits(late)} late, ${groupDigits(filtered)} passed over; ` +
+      `${counted(filesRemoved, 'file')} replaced by ${groupDigits(filesAdded)}; ` +
+      `${counted(hours.length, 'hour')} touched, ${groupDigits(marked.length)} marked complete`,
   );
   out.line(`"millrace undo ${result.runId} --topic ${result.topic}" takes it back while the trash is kept`);
 }

@@ -6,6 +6,7 @@ import type { KafkaClient } from '../broker/client/client.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { collectPairs, wholeNumber } from './options.ts';
+import { counted } from './output.ts';
 import { connect } from './resources.ts';
 import { tableText } from './table.ts';
 import { UsageError } from './usage-error.ts';
@@ -57,7 +58,7 @@ async function create(context: CommandContext, options: CreateOptions, name: str
     throw creationError(name, error as Error & { error?: string });
   });
   context.out.object({ topic: name, partitions, replication });
-  context.out.line(`created topic ${name} with ${partitions} partition${partitions === 1 ? '' : 's'}`);
+  context.out.line(`created topic ${name} with ${counted(partitions, 'partition')}`);
 }
 
 /** A topic's description, or an error that names the topic. */

@@ -7,7 +7,7 @@ import type { UndoResult } from '../jobs/undo.ts';
 import type { Store } from '../loader/store/store.ts';
 import { type Act, addExamples } from './command.ts';
 import { type CommandContext, EXIT } from './context.ts';
-import { groupDigits } from './output.ts';
+import { counted, groupDigits } from './output.ts';
 import { connect, openWarehouse } from './resources.ts';
 import { topicsInWarehouse } from './topic-offsets.ts';
 import { UsageError } from './usage-error.ts';
@@ -46,8 +46,8 @@ function printResult({ out }: CommandContext, result: UndoResult): void {
   out.object(result);
   const { undoes, kind, rewrite, rows, filesRemoved, filesRestored, hours, marked } = result;
   out.line(
-    `rewrite ${undoes} of ${result.topic} (${kind}) was taken back by rewrite ${rewrite}: ${groupDigits(filesRestored)} files with ${groupDigits(rows)} rows are back in the place of ${groupDigits(filesRemoved)}; ` +
-      `${groupDigits(hours.length)} hours touched, ${groupDigits(marked.length)} marked complete`,
+    `rewrite ${undoes} of ${result.topic} (${kind}) was taken back by rewrite ${rewrite}: ${counted(filesRestored, 'file')} with ${counted(rows, 'row')} came back in the place of ${groupDigits(filesRemoved)}; ` +
+      `${counted(hours.length, 'hour')} touched, ${groupDigits(marked.length)} marked complete`,
   );
 }
 

@@ -13,13 +13,13 @@ import type { Hour } from '../loader/hour.ts';
 import { judgeHours } from '../loader/hour-judge.ts';
 import { listMarkedHours } from '../loader/hour-marker.ts';
 import { finalName, stagedName } from '../loader/paths.ts';
-import { recoverTopic } from '../loader/recover.ts';
+import { RecoveredTopic } from '../loader/recover.ts';
 import { type RewriteAttempt, rewriteTopic } from '../loader/rewrite-topic.ts';
 import { ColumnsDiffer, type CountedRows, type RowCopier, timeColumnOf } from '../loader/row-copier.ts';
 import { sumOfDigests } from '../loader/row-digest.ts';
 import { checkParquet, uploadWhole } from '../loader/stage-files.ts';
 import type { Store } from '../loader/store/store.ts';
-import { liveFilesByHour, type TopicState } from '../loader/table-state.ts';
+import { liveFiles, liveFilesByHour } from '../loader/table-state.ts';
 import { groupsToMerge } from './compact-plan.ts';
 import { FetchedFiles } from './fetched-files.ts';
 
@@ -59,7 +59,8 @@ export interface CompactResult {
 /** Compacts a topic's complete hours. Throws if the topic has no table, or the hour asked for is not complete. */
 export async function compact(options: CompactOptions): Promise<CompactResult> {
   const { store, topic, hour, targetBytes, signal, onProgress } = options;
-  const state = await recoverTopic(store, topic);
+  const table = new RecoveredTopic(store, topic);
+  const state = await table.recover();
   if (state.chains.size === 0)
     throw new Error(`topic "${topic}" has no table in ${store.url}; load it first`);
   const marked = new Set(await listMarkedHours(store, topic));
@@ -85,22 +86,28 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
     for (const [done, of] of hours.entries()) {
       signal?.throwIfAborted();
       onProgress?.(done, hours.length);
-      await compactHour(options, of, result);
+      await compactHour(options, table, of, result);
     }
     onProgress?.(hours.length, hours.length);
   } finally {
-    if (result.hours.length > 0) await markAgain(options);
+    if (result.hours.length > 0) await markAgain(options, table);
   }
   return result;
 }
 
-async function compactHour(options: CompactOptions, hour: Hour, result: CompactResult): Promise<void> {
+async function compactHour(
+  options: CompactOptions,
+  table: RecoveredTopic,
+  hour: Hour,
+  result: CompactResult,
+): Promise<void> {
   const { store, topic, targetBytes, run, now, warn, localDirectory } = options;
   await using local = await FetchedFiles.open(store, localDirectory);
-  const rewrite = await rewriteTopic(store, topic, { run, now }, async (state, attempt) => {
+  const rewrite = await rewriteTopic(table, { run, now }, async (state, attempt) => {
     const adds: DataFile[] = [];
     const removes: DataFile[] = [];
-    for (const group of groupsToMerge(liveFilesByHour(state).get(hour) ?? [], targetBytes)) {
+    const ofHour = liveFiles(state).filter((file) => file.hour === hour);
+    for (const group of groupsToMerge([...ofHour], targetBytes)) {
       try {
         adds.push(await mergeGroup(options, local, { hour, group, attempt, part: adds.length }));
         removes.push(...group.map(asDataFile));
@@ -137,11 +144,12 @@ async function mergeGroup(
   const sources = group.map(({ final }) => `${topic}/${final}`);
   await local.fetch(sources, signal);
   const paths = sources.map((path) => local.at(path));
-  const timeColumn = timeColumnOf(await copier.columnsOf(paths), options.eventTime);
+  const columns = await copier.columnsOf(paths);
+  const timeColumn = timeColumnOf(columns, options.eventTime);
   const path = join(localDirectory, `${attempt.seq}-${part}.merged`);
   try {
     const metadata = await footerOf(options, paths, { hour, group });
-    await copier.merge(paths, timeColumn, { path, compression, rowGroupRows, metadata });
+    await copier.merge(paths, { columns, timeColumn }, { path, compression, rowGroupRows, metadata });
     const counted = await copier.count(path, timeColumn);
     checkSame(topic, group, counted);
     const staged = `${attempt.staging}/${stagedName(0, part)}`;
@@ -213,9 +221,12 @@ function entryOf(
 }
 
 /** Gives the hours that were rewritten their markers again. What fails here is done by the next load. */
-async function markAgain({ store, topic, graceMs, run, now, warn }: CompactOptions): Promise<void> {
+async function markAgain(
+  { store, topic, graceMs, run, now, warn }: CompactOptions,
+  table: RecoveredTopic,
+): Promise<void> {
   const markedHours = new Set(await listMarkedHours(store, topic));
-  const state: TopicState = await recoverTopic(store, topic);
+  const state = await table.recover();
   const partitions = [...state.chains.keys()];
   const judgement = await judgeHours({
     store,

@@ -10,7 +10,7 @@ import { listPartitions, readChain } from '../loader/commit-chain.ts';
 import { removeHistory } from '../loader/generation.ts';
 import { judgeHours } from '../loader/hour-judge.ts';
 import { listMarkedHours } from '../loader/hour-marker.ts';
-import { recoverTopic } from '../loader/recover.ts';
+import { RecoveredTopic } from '../loader/recover.ts';
 import { rewriteTopic } from '../loader/rewrite-topic.ts';
 import type { Store } from '../loader/store/store.ts';
 import { sweepStaging } from '../loader/sweep.ts';
@@ -120,11 +120,12 @@ async function repair(
   { store, topic, graceMs, run, now }: DoctorOptions,
   findings: readonly Finding[],
 ): Promise<void> {
-  let state = await recoverTopic(store, topic);
+  const table = new RecoveredTopic(store, topic);
+  await table.recover();
   // A rewrite that was staged and never published may still be: its number must be taken before its staging can go.
   if (findings.some(({ kind }) => kind === 'orphaned rewrite'))
-    await rewriteTopic(store, topic, { run, now }, async () => ({ kind: 'fence', removes: [], adds: [] }));
-  state = await recoverTopic(store, topic);
+    await rewriteTopic(table, { run, now }, async () => ({ kind: 'fence', removes: [], adds: [] }));
+  const state = await table.recover();
   await sweepStaging(store, state);
   await removeHistory(store, state);
   await judgeHours({

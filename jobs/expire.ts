@@ -7,7 +7,7 @@ import { asDataFile } from '../loader/fold.ts';
 import { forgetHistory } from '../loader/forget.ts';
 import { HOUR_MS, type Hour, hourName } from '../loader/hour.ts';
 import { parseTrashName, parseWantedName, stagingDirectory, trashRoot } from '../loader/paths.ts';
-import { recoverTopic } from '../loader/recover.ts';
+import { RecoveredTopic } from '../loader/recover.ts';
 import type { RewritePlan } from '../loader/rewrite-topic.ts';
 import { rewriteTopic } from '../loader/rewrite-topic.ts';
 import type { Store } from '../loader/store/store.ts';
@@ -41,11 +41,17 @@ export interface Expiry {
   chainsSealed: number;
 }
 
-/** Expires one topic. Throws if the settings would delete hours that late rows may still come for. */
+/** Retention settings that contradict each other; to a caller like any other setting that can't be used. */
+export class RetentionError extends Error {
+  override name = 'RetentionError';
+}
+
+/** Expires one topic. Throws RetentionError if the settings would delete hours that late rows may still come for. */
 export async function expire(options: ExpireOptions): Promise<Expiry> {
   const { store, topic, loader, run, now, dryRun } = options;
   checkRetention(loader);
-  const state = await recoverTopic(store, topic);
+  const table = new RecoveredTopic(store, topic);
+  const state = await table.recover();
   const old = oldFiles(state, loader, now());
   const trash = await oldTrash(options, state);
   const result: Expiry = {
@@ -58,8 +64,8 @@ export async function expire(options: ExpireOptions): Promise<Expiry> {
     chainsSealed: 0,
   };
   if (dryRun) return result;
-  await rewriteTopic(store, topic, { run, now }, (fresh) => planExpiry(options, fresh));
-  const after = await recoverTopic(store, topic);
+  await rewriteTopic(table, { run, now }, (fresh) => planExpiry(options, fresh));
+  const after = await table.recover();
   await sweepStaging(store, after);
   const sealer = { run, nowMs: now() };
   const { chainsSealed } = await forgetHistory(store, after, { limit: loader.sealAfterRecords, sealer });
@@ -68,7 +74,7 @@ export async function expire(options: ExpireOptions): Promise<Expiry> {
 
 function checkRetention({ dataKeepHours, lateHorizonHours }: Settings['loader']): void {
   if (dataKeepHours >= 0 && dataKeepHours <= lateHorizonHours)
-    throw new Error(
+    throw new RetentionError(
       `loader.dataKeepHours (${dataKeepHours}) must be more than loader.lateHorizonHours (${lateHorizonHours}), or late rows would come into hours that are deleted already; set one of them`,
     );
 }

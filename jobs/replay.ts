@@ -10,10 +10,11 @@ import { listPartitions } from '../loader/commit-chain.ts';
 import { asDataFile } from '../loader/fold.ts';
 import type { Hour } from '../loader/hour.ts';
 import { watch, workersOf } from '../loader/loader.ts';
+import { RecoveredTopic } from '../loader/recover.ts';
 import { rewriteTopic } from '../loader/rewrite-topic.ts';
 import { openSpoolDirectory } from '../loader/spool-directory.ts';
 import type { Store } from '../loader/store/store.ts';
-import { readTopicState } from '../loader/table-state.ts';
+import { followTopicState, readTopicState } from '../loader/table-state.ts';
 import { TaskPool } from '../loader/task-pool.ts';
 import { tombstoneRule } from '../loader/topic-load.ts';
 import { findSchema } from '../schemas/event-schema.ts';
@@ -143,9 +144,9 @@ export async function replayWith(
   const { runId, record, marked } = await runOnTable(
     { ...options, kind: 'replay', ranges },
     async (run) =>
-      await rewriteTopic(store, topic, { run, now }, async (state, attempt) => {
+      await rewriteTopic(new RecoveredTopic(store, topic), { run, now }, async (state, attempt) => {
         const { removed, adds, counts } = await attemptReplay(inputs, state, attempt);
-        await checkSameLogs(client, topic, (await readTopicState(store, topic)).chains, ranges);
+        await checkSameLogs(client, topic, (await followTopicState(store, state)).chains, ranges);
         options.signal?.throwIfAborted();
         return { kind: 'replay', removes: removed.map(asDataFile), adds, ranges, counts };
       }),

@@ -10,6 +10,7 @@ import { touchedHours } from '../loader/apply-rewrite.ts';
 import type { DataFile } from '../loader/commit.ts';
 import type { Hour } from '../loader/hour.ts';
 import { finalName, parseFinalName, trashName } from '../loader/paths.ts';
+import { RecoveredTopic } from '../loader/recover.ts';
 import { type Rewrite, UNDOABLE } from '../loader/rewrite.ts';
 import { type RewriteLog, readRewriteLog } from '../loader/rewrite-log.ts';
 import { rewriteTopic } from '../loader/rewrite-topic.ts';
@@ -66,7 +67,7 @@ export async function undo(options: UndoOptions): Promise<UndoResult> {
   const { runId, record, marked } = await runOnTable(
     { ...options, kind: 'undo', ranges },
     async (run) =>
-      await rewriteTopic(store, topic, { run, now }, async (state, { seq }) => {
+      await rewriteTopic(new RecoveredTopic(store, topic), { run, now }, async (state, { seq }) => {
         checkUndoable(state.log, target);
         const removes = target.adds.map((file) => currentOf(state, target, file));
         await checkTrash(store, topic, target);

@@ -30,11 +30,10 @@ import {
   wantedPath,
 } from './paths.ts';
 import { type Published, publishRecord } from './publish.ts';
-import type { RecordBodies, RecordCache } from './record-cache.ts';
+import { ReadAhead } from './read-ahead.ts';
+import { type RecordBodies, type RecordCache, walkThrough } from './record-cache.ts';
 import type { Store } from './store/store.ts';
 
-/** Records read side by side while a chain is walked. */
-const READS_AT_ONCE = 16;
 /** Looks at a chain that is not whole, after the first: what is whole the second time was only being changed. */
 const LOOKS = 2;
 
@@ -116,7 +115,10 @@ async function readNewestGeneration(
     const body = await store.read(`${generationDirectory(topic, partition, generation)}/${BASE_NAME}`);
     if (body === undefined) continue;
     const older = generations.indexOf(generation);
-    const look = await walkWithCache(store, { ...rootOf(topic, partition, generation, body), older }, cache);
+    const root = { ...rootOf(topic, partition, generation, body), older };
+    const look = await walkThrough(cache, { topic, name: `${partition}-${generation}` }, (kept, keep) =>
+      walk(store, { ...root, commits: [] }, kept, keep),
+    );
     const isNewest =
       generation === generations.at(-1) || (await hasSameGenerations(store, parent, generations));
     return isNewest ? look : { ...look, isWhole: false };
@@ -126,24 +128,6 @@ async function readNewestGeneration(
     return { chain: undefined, isWhole: true };
   const problem = `${parent}: its generations were removed while they were read; run this again`;
   return { chain: undefined, isWhole: false, problem };
-}
-
-/** Walks a chain from its root; what a cache keeps of it is not read from the store. */
-async function walkWithCache(store: Store, root: Chain, cache: RecordCache | undefined): Promise<Look> {
-  const { topic, partition, generation } = root;
-  const begin = () => ({ ...root, commits: [] });
-  if (cache === undefined) return await walk(store, begin());
-  let kept = await cache.read(topic, partition, generation);
-  const read = new Map<number, Buffer>();
-  const look = await walk(store, begin(), kept, read).catch(async (error: unknown) => {
-    if (kept.size === 0 || !(error instanceof BrokenRecord)) throw error;
-    kept = new Map(); // it may be of another chain
-    read.clear();
-    return await walk(store, begin(), kept, read);
-  });
-  if ([...read.keys()].some((start) => !kept.has(start)))
-    await cache.write(topic, partition, generation, read);
-  return look;
 }
 
 function rootOf(topic: string, partition: number, generation: number, body: Buffer): Chain {
@@ -162,35 +146,24 @@ function rootOf(topic: string, partition: number, generation: number, body: Buff
 
 /**
  * Walks from name to name until the next name is absent; the listing only tells which records to read ahead. What was
- * listed and isn't reached, or an empty listing whose generation is gone by now, asks for another look. `kept`: bodies
- * that need not be read again; `read`: gets the body of every record.
+ * listed and isn't reached, or an empty listing whose generation is gone by now, asks for another look.
  */
 async function walk(
   store: Store,
   chain: Chain,
-  kept: RecordBodies = new Map(),
-  read?: Map<number, Buffer>,
+  kept: RecordBodies,
+  keep: (start: number, body: Buffer) => void,
 ): Promise<Look> {
   const directory = directoryOf(chain);
+  const pathOf = (start: number) => `${directory}/${recordName(start)}`;
   const listed = (await store.list(directory)).flatMap(({ name }) => parseRecordName(name) ?? []);
-  const last = listed.at(-1);
-  const ahead = new Map<number, Promise<Buffer | undefined>>();
-  const readAt = (start: number) => store.read(`${directory}/${recordName(start)}`);
-  for (let i = 0, next = 0; chain.seal === undefined; i++) {
-    while (next < listed.length && next < i + READS_AT_ONCE) {
-      const start = listed[next++]!;
-      if (start < chain.head) continue;
-      const known = start === last ? undefined : kept.get(start);
-      const body = known === undefined ? readAt(start) : Promise.resolve(known);
-      body.catch(() => {}); // awaited below, if the walk gets there
-      ahead.set(start, body);
-    }
+  const bodies = new ReadAhead(store, pathOf, listed, kept);
+  while (chain.seal === undefined) {
     const start = chain.head;
-    const body = await (ahead.get(start) ?? readAt(start));
-    ahead.delete(start);
+    const body = await bodies.at(start);
     if (body === undefined) break;
-    link(chain, `${directory}/${recordName(start)}`, body);
-    read?.set(start, body);
+    link(chain, pathOf(start), body);
+    keep(start, body);
   }
   const stray = listed.find((start) => start >= chain.head && start !== chain.seal?.start);
   if (stray !== undefined)
@@ -203,16 +176,47 @@ async function walk(
   return { chain, isWhole: isThere };
 }
 
-/** The chain as it is now: what was read of it can't have changed, so the walk goes on from its end. */
+/**
+ * The chain as it is now: what was read of it can't have changed, so the walk goes on from its end; the very same object
+ * if nothing was added. One whose generation was removed meanwhile looks as if nothing was: see `followChain`.
+ */
 export async function continueChain(store: Store, chain: Chain): Promise<Chain> {
   const path = ({ head }: Chain) => `${directoryOf(chain)}/${recordName(head)}`;
-  const longer = { ...chain, commits: [...chain.commits] };
+  let longer = chain;
   while (longer.seal === undefined) {
     const body = await store.read(path(longer));
     if (body === undefined) return longer;
+    if (longer === chain) longer = { ...chain, commits: [...chain.commits] };
     link(longer, path(longer), body);
   }
   return (await readChain(store, chain.topic, chain.partition)) ?? longer;
+}
+
+/** The same for whoever may not miss a later generation: then, and where anything does not link, all is read anew. */
+export async function followChain(store: Store, chain: Chain): Promise<Chain | undefined> {
+  const { topic, partition } = chain;
+  const longer = await continueChain(store, chain).catch(unlessBroken);
+  const parent = partitionDirectory(topic, partition);
+  if (longer !== undefined && (await isStillNewest(store, parent, longer))) return longer;
+  return await readChain(store, topic, partition);
+}
+
+/** For `catch`: what was read before and goes on with a record that does not link may be of a generation that is gone. */
+export function unlessBroken(error: unknown): undefined {
+  if (!(error instanceof BrokenRecord)) throw error;
+}
+
+/**
+ * Whether a generation that was the newest of its directory still is, and those below it are still there. To be asked after
+ * it was read on in: a generation is removed only when there is a later one, so then nothing was missed.
+ */
+export async function isStillNewest(
+  store: Store,
+  directory: string,
+  { generation, older }: Pick<Chain, 'generation' | 'older'>,
+): Promise<boolean> {
+  const generations = await listGenerations(store, directory);
+  return generations.at(-1) === generation && generations.length === older + 1;
 }
 
 /** The chain with a record that this process has published on it. */

@@ -39,19 +39,25 @@ export function asDataFile(live: LiveFile): DataFile {
 /** The live files by final name: in the order of chains and records, rewritten ones after the others. */
 export function foldFiles(chains: Iterable<Chain>, rewrites: readonly Rewrite[]): Map<string, LiveFile> {
   const live = new Map<string, LiveFile>();
-  const put = (files: readonly DataFile[]) => {
-    for (const file of files) live.set(file.final, asLive(file));
-  };
   for (const { base, commits } of chains) {
-    put(base.files ?? []);
-    for (const { files } of commits) put(files);
+    put(live, base.files ?? []);
+    for (const { files } of commits) put(live, files);
   }
+  foldRewrites(live, rewrites);
+  return live;
+}
+
+/** Goes on with a fold: these rewrites follow all that were folded before. */
+export function foldRewrites(live: Map<string, LiveFile>, rewrites: readonly Rewrite[]): void {
   for (const { removes, adds } of rewrites) {
     for (const { final } of removes) live.delete(final);
-    put(adds);
+    put(live, adds);
   }
   // A rewrite that a sealed chain's base already reflects puts back what a later one removed: it is removed again by it.
-  return live;
+}
+
+function put(live: Map<string, LiveFile>, files: readonly DataFile[]): void {
+  for (const file of files) live.set(file.final, asLive(file));
 }
 
 /** The live files that the base of a partition's next generation has to name. */

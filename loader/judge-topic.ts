@@ -5,13 +5,12 @@
 import type { KafkaClient } from '../broker/client/client.ts';
 import type { Settings } from '../config/settings.ts';
 import { listStaged } from './apply.ts';
-import type { Chain } from './commit-chain.ts';
 import { forgetHistory } from './forget.ts';
 import type { Hour } from './hour.ts';
 import { type Judgement, judgeHours } from './hour-judge.ts';
 import type { Store } from './store/store.ts';
 import { sweepMarkers, sweepStaging } from './sweep.ts';
-import { readTopicState } from './table-state.ts';
+import { type ReadBefore, readTopicState } from './table-state.ts';
 
 /** Clocks this close are taken as equal, whatever the grace: a file system's time is coarse. */
 const CLOCK_TOLERANCE_MS = 1_000;
@@ -26,27 +25,25 @@ export interface JudgeTopicOptions {
 }
 
 /** What the run has seen before it did its work. */
-export interface SeenBefore {
+export interface SeenBefore extends ReadBefore {
   /** Hours that may already bear a marker. */
   markedHours: ReadonlySet<Hour>;
   /** By how much the clocks of this machine and of the store differ. */
   skewMs: number;
   /** The run's clock when it began; milliseconds since 1970. */
   takenMs: number;
-  /** Chains as the run has last read them: only what was added since is read again. */
-  chains?: ReadonlyMap<number, Chain>;
 }
 
 /** Undefined: the hours were not judged, and a warning says why. */
 export async function judgeTopic(
   options: JudgeTopicOptions,
   topic: string,
-  { markedHours, skewMs, takenMs, chains }: SeenBefore,
+  { markedHours, skewMs, takenMs, ...read }: SeenBefore,
 ): Promise<Judgement | undefined> {
   const { store, client, settings, warn, run, now } = options;
   const { graceMs, emptyHoursPerRun } = settings.loader;
   try {
-    const state = await readTopicState(store, topic, chains);
+    const state = await readTopicState(store, topic, read);
     const staged = await listStaged(store, topic); // after the chains
     await sweepStaging(store, state, staged);
     if (skewMs > Math.max(graceMs / 2, CLOCK_TOLERANCE_MS)) {

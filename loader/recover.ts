@@ -11,7 +11,7 @@ import { openGeneration, openRewriteGeneration } from './generation.ts';
 import type { RecordCache } from './record-cache.ts';
 import { type RewriteLog, readRewriteLog } from './rewrite-log.ts';
 import type { Store } from './store/store.ts';
-import { readTopicState, type TopicState } from './table-state.ts';
+import { followTopicState, readTopicState, type TopicState } from './table-state.ts';
 
 /** How often others may publish while a topic is recovered. */
 const MAX_OVERTAKEN = 16;
@@ -68,30 +68,68 @@ async function rollRewriteForward(
 }
 
 /**
- * Recovers all of a topic and returns its state. What another process published while the state was read may be unapplied,
- * and whoever built on it would hide it from every later recovery: so it is the state returned that must be in place.
+ * A topic as one process recovers it, once or many times: each time what was published since is seen and rolled forward,
+ * and nothing is read twice.
  */
-export async function recoverTopic(store: Store, topic: string): Promise<TopicState> {
-  for (let overtaken = 0; overtaken < MAX_OVERTAKEN; overtaken++) {
-    const state = await readTopicState(store, topic);
-    if (await isInPlace(store, state)) return state;
-    for (const partition of state.chains.keys()) await recoverChain(store, topic, partition);
-    await recoverRewrites(store, topic);
+export class RecoveredTopic {
+  readonly store: Store;
+  readonly topic: string;
+  /** As it was found in place the last time. */
+  #state: TopicState | undefined;
+
+  constructor(store: Store, topic: string) {
+    this.store = store;
+    this.topic = topic;
   }
-  throw new Error(
-    `${topic}: others published ${MAX_OVERTAKEN} records while it was recovered; run this again`,
-  );
+
+  /**
+   * Recovers all of the topic and returns its state. What another process published while the state was read may be
+   * unapplied, and whoever built on it would hide it from every later recovery: so it is the state returned that must be
+   * in place.
+   */
+  async recover(): Promise<TopicState> {
+    const { store, topic } = this;
+    let before = this.#state;
+    for (let overtaken = 0; overtaken < MAX_OVERTAKEN; overtaken++) {
+      const state = await (before ? followTopicState(store, before) : readTopicState(store, topic));
+      if (await isInPlace(store, state, before)) {
+        this.#state = state;
+        return state;
+      }
+      before = undefined;
+      for (const partition of state.chains.keys()) await recoverChain(store, topic, partition);
+      await recoverRewrites(store, topic);
+    }
+    throw new Error(
+      `${topic}: others published ${MAX_OVERTAKEN} records while it was recovered; run this again`,
+    );
+  }
 }
 
-/** Whether nothing that a state knows of is left to be opened or moved. What is in place once stays applied. */
-async function isInPlace(store: Store, { chains, log }: TopicState): Promise<boolean> {
-  for (const { commits, seal, generation } of chains.values()) {
+/** The same for whoever recovers a topic once. */
+export async function recoverTopic(store: Store, topic: string): Promise<TopicState> {
+  return await new RecoveredTopic(store, topic).recover();
+}
+
+/**
+ * Whether nothing that a state knows of is left to be opened or moved. What is in place once stays applied, and so does
+ * all that was known `before`, which was in place.
+ */
+async function isInPlace(
+  store: Store,
+  { chains, log }: TopicState,
+  before: TopicState | undefined,
+): Promise<boolean> {
+  for (const [partition, chain] of chains) {
+    if (chain === before?.chains.get(partition)) continue;
+    const { commits, seal, generation } = chain;
     const last = commits.at(-1);
     if (seal !== undefined || (last !== undefined && !(await isApplied(store, last, generation))))
       return false;
   }
-  const last = lastRewrite(log);
+  if (log === before?.log) return true;
   if (log.seal !== undefined) return false;
+  const last = lastRewrite(log);
   return last === undefined || (await isRewriteApplied(store, last, log.generation!));
 }
 
@@ -121,12 +159,13 @@ export interface LoadRecovery {
 
 /**
  * The same for a load, which roots new partitions too, and lists once what can be listed once for all of them. New
- * partitions of a topic that was loaded before begin at the earliest record.
+ * partitions of a topic that was loaded before begin at the earliest record. Returns the log of rewrites, if it could be
+ * read: else that ended every partition.
  */
 export async function recoverForLoad(
   { store, topic, cache, root, startPolicy }: LoadRecovery,
   partitions: readonly Recovering[],
-): Promise<void> {
+): Promise<RewriteLog | undefined> {
   const known = new Set(await listPartitions(store, topic));
   const policy = known.size > 0 ? 'earliest' : startPolicy;
   const forAll = (act: (one: Recovering) => Promise<void>) =>
@@ -139,7 +178,7 @@ export async function recoverForLoad(
   });
   // Both listed after the chains: a rewrite may have retired what would be rolled forward, and what is not staged any
   // more is applied.
-  const rewrites = readRewriteLog(store, topic);
+  const rewrites = readRewriteLog(store, topic, cache);
   const staged = rewrites.then(() => listStaged(store, topic));
   staged.catch(() => {}); // told as the error of each partition
   await forAll(async (one) => {
@@ -148,5 +187,5 @@ export async function recoverForLoad(
     one.chain = await rootChain(store, await root(one.partition, policy, seq));
   });
   const log = await rewrites.catch(() => undefined);
-  if (log !== undefined) await rollRewriteForward(store, log, await staged);
+  return log && (await rollRewriteForward(store, log, await staged));
 }

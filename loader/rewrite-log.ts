@@ -3,7 +3,14 @@
  * the last number plus one, and two that want it at once are decided by the rename, as in a chain of commits.
  */
 import { BrokenRecord, sha256Of } from './commit.ts';
-import { hasSameGenerations, isHistory, listGenerations, newAttempt } from './commit-chain.ts';
+import {
+  hasSameGenerations,
+  isHistory,
+  isStillNewest,
+  listGenerations,
+  newAttempt,
+  unlessBroken,
+} from './commit-chain.ts';
 import {
   attemptDirectory,
   BASE_NAME,
@@ -14,6 +21,8 @@ import {
   type WantedName,
 } from './paths.ts';
 import { type Published, publishRecord } from './publish.ts';
+import { ReadAhead } from './read-ahead.ts';
+import { type RecordBodies, type RecordCache, walkThrough } from './record-cache.ts';
 import {
   decodeRewrite,
   decodeRewriteBase,
@@ -49,18 +58,24 @@ export interface RewriteLog {
 }
 
 /** Reads the log. Throws BrokenRecord if a number is missing. To be read after the chains: a rewrite names their files. */
-export async function readRewriteLog(store: Store, topic: string): Promise<RewriteLog> {
+export async function readRewriteLog(store: Store, topic: string, cache?: RecordCache): Promise<RewriteLog> {
   for (let look = 0; ; look++) {
-    const found = await readGenerations(store, topic);
+    const found = await readGenerations(store, topic, cache);
     if (found.problem === undefined) return found.log;
     if (look === LOOKS) throw new BrokenRecord(found.problem);
   }
 }
 
-async function readGenerations(store: Store, topic: string): Promise<{ log: RewriteLog; problem?: string }> {
+/** A log as one look found it. */
+interface Look {
+  log: RewriteLog;
+  problem?: string;
+}
+
+async function readGenerations(store: Store, topic: string, cache: RecordCache | undefined): Promise<Look> {
   const directory = rewritesDirectory(topic);
   const generations = await listGenerations(store, directory);
-  const log: RewriteLog = {
+  let log: RewriteLog = {
     topic,
     generation: undefined,
     rewrites: [],
@@ -73,8 +88,16 @@ async function readGenerations(store: Store, topic: string): Promise<{ log: Rewr
     expiredBefore: undefined,
   };
   for (const generation of generations) {
-    const problem = await readGeneration(store, log, generation);
-    if (problem !== undefined) return { log, problem };
+    const path = `${rewriteGenerationDirectory(topic, generation)}/${BASE_NAME}`;
+    const body = await store.read(path);
+    if (body === undefined) continue; // it has none yet, or no longer
+    const base = decodeRewriteBase(path, body);
+    const below = log;
+    const look = await walkThrough(cache, { topic, name: `rewrites-${generation}` }, (kept, keep) =>
+      walk(store, begun(below, generation, base, body), kept, keep),
+    );
+    log = look.log;
+    if (look.problem !== undefined) return look;
   }
   // One that was removed meanwhile looks like one without a base, and the log as if it were shorter than it is.
   const isCurrent = log.generation === generations.at(-1);
@@ -86,38 +109,70 @@ async function readGenerations(store: Store, topic: string): Promise<{ log: Rewr
   return { log };
 }
 
-/** Adds one generation to the log; one that has no base (yet, or no longer) adds nothing. Returns what is broken, if anything is. */
-async function readGeneration(
+/** Walks the records of the log's generation from its base on. */
+async function walk(
   store: Store,
   log: RewriteLog,
-  generation: number,
-): Promise<string | undefined> {
-  const directory = rewriteGenerationDirectory(log.topic, generation);
-  const body = await store.read(`${directory}/${BASE_NAME}`);
-  if (body === undefined) return undefined;
-  begin(log, generation, decodeRewriteBase(`${directory}/${BASE_NAME}`, body), body);
+  kept: RecordBodies,
+  keep: (seq: number, body: Buffer) => void,
+): Promise<Look> {
+  const directory = directoryOf(log);
+  const pathOf = (seq: number) => `${directory}/${rewriteName(seq)}`;
   const listed = (await store.list(directory)).flatMap(({ name }) => parseRewriteName(name) ?? []);
-  const bodies = new Map(
-    await Promise.all(
-      listed.map(async (seq) => [seq, await store.read(`${directory}/${rewriteName(seq)}`)] as const),
-    ),
-  );
-  for (;;) {
+  const bodies = new ReadAhead(store, pathOf, listed, kept);
+  while (log.seal === undefined) {
     const seq = log.seq + 1;
-    const path = `${directory}/${rewriteName(seq)}`;
-    const found = log.seal ? undefined : (bodies.get(seq) ?? (await store.read(path)));
-    if (found === undefined) break;
-    add(log, path, found);
+    const body = await bodies.at(seq);
+    if (body === undefined) break;
+    add(log, pathOf(seq), body);
+    keep(seq, body);
   }
   const stray = listed.find((seq) => seq > log.seq);
   if (stray !== undefined)
-    return `${directory}: ${rewriteName(stray)} is there but ${rewriteName(log.seq + 1)} is not; restore the missing record, nothing was changed`;
+    return {
+      log,
+      problem: `${directory}: ${rewriteName(stray)} is there but ${rewriteName(log.seq + 1)} is not; restore the missing record, nothing was changed`,
+    };
   const isThere = listed.length > 0 || (await store.stat(`${directory}/${BASE_NAME}`)) !== undefined;
-  return isThere ? undefined : `${directory} was removed while it was read; run this again`;
+  return isThere ? { log } : { log, problem: `${directory} was removed while it was read; run this again` };
 }
 
-/** Begins a generation. What the ones below hold stays: a chain sealed later may still need it. */
-function begin(log: RewriteLog, generation: number, base: RewriteBase, body: Buffer): void {
+/**
+ * The log as it is now: the very same object if nothing was added. Only what was added is read; all of it, if its
+ * generation is the newest no more or anything does not link. To be called after the chains were read, as `readRewriteLog`.
+ */
+export async function continueRewriteLog(store: Store, log: RewriteLog): Promise<RewriteLog> {
+  const { topic, generation, older } = log;
+  if (generation === undefined) return await readRewriteLog(store, topic);
+  const longer = await readOn(store, log).catch(unlessBroken);
+  if (longer !== undefined && (await isStillNewest(store, rewritesDirectory(topic), { generation, older })))
+    return longer;
+  return await readRewriteLog(store, topic);
+}
+
+async function readOn(store: Store, log: RewriteLog): Promise<RewriteLog> {
+  let longer = log;
+  while (longer.seal === undefined) {
+    const path = `${directoryOf(log)}/${rewriteName(longer.seq + 1)}`;
+    const body = await store.read(path);
+    if (body === undefined) break;
+    if (longer === log) longer = copyOf(log);
+    add(longer, path, body);
+  }
+  return longer;
+}
+
+const directoryOf = ({ topic, generation }: RewriteLog) => rewriteGenerationDirectory(topic, generation!);
+
+const copyOf = (log: RewriteLog): RewriteLog => ({
+  ...log,
+  rewrites: [...log.rewrites],
+  trashGone: new Set(log.trashGone),
+});
+
+/** The log at the beginning of a generation. What the ones below hold stays: a chain sealed later may still need it. */
+function begun(below: RewriteLog, generation: number, base: RewriteBase, body: Buffer): RewriteLog {
+  const log = copyOf(below);
   // A lower generation that a sleeper made anew is no part of the log: what counts is what the newest one follows.
   if (log.seq !== base.seq) log.rewrites = [];
   log.generation = generation;
@@ -126,6 +181,7 @@ function begin(log: RewriteLog, generation: number, base: RewriteBase, body: Buf
   log.headSha256 = sha256Of(body);
   log.sealedUntil = base.seq;
   log.expiredBefore = base.expiredBefore;
+  return log;
 }
 
 function add(log: RewriteLog, path: string, body: Buffer): void {

@@ -5,10 +5,9 @@
 import { applyRewrite } from './apply-rewrite.ts';
 import { newAttempt } from './commit-chain.ts';
 import { attemptDirectory } from './paths.ts';
-import { recoverTopic } from './recover.ts';
+import type { RecoveredTopic } from './recover.ts';
 import type { Rewrite } from './rewrite.ts';
 import { publishRewrite, readRewriteLog, rootRewriteLog } from './rewrite-log.ts';
-import type { Store } from './store/store.ts';
 import type { TopicState } from './table-state.ts';
 
 /** How often one rewrite may be outbid before it gives up. */
@@ -30,19 +29,19 @@ export interface RewriteOptions {
 }
 
 /**
- * Publishes and applies what `plan` decides of the topic's recovered state; returns the record, or undefined if it
+ * Publishes and applies what `plan` decides of the topic's recovered state, as it is then, whatever was recovered before; returns the record, or undefined if it
  * decided nothing. The plan may be asked several times, each time with a new state and staging directory. Throws if
  * another process is always faster, or if the outcome of a publish can't be learnt: then it may still land.
  */
 export async function rewriteTopic(
-  store: Store,
-  topic: string,
+  table: RecoveredTopic,
   { run, now }: RewriteOptions,
   plan: (state: TopicState, attempt: RewriteAttempt) => Promise<RewritePlan | undefined>,
 ): Promise<Rewrite | undefined> {
+  const { store, topic } = table;
   for (let outbid = 0; outbid < MAX_OUTBID; outbid++) {
     const createdAt = new Date(now()).toISOString();
-    const state = await rootedTopic(store, topic, createdAt);
+    const state = await rootedTopic(table, createdAt);
     const { log } = state;
     const attempt = newAttempt();
     const [generation, seq] = [log.generation!, log.seq + 1];
@@ -83,10 +82,10 @@ export async function rewriteTopic(
   );
 }
 
-/** A topic's recovered state, with a log. Read anew after the log was rooted: by then others may have added rewrites to it. */
-async function rootedTopic(store: Store, topic: string, createdAt: string): Promise<TopicState> {
-  const state = await recoverTopic(store, topic);
+/** A topic's recovered state, with a log. Read again after the log was rooted: by then others may have added rewrites to it. */
+async function rootedTopic(table: RecoveredTopic, createdAt: string): Promise<TopicState> {
+  const state = await table.recover();
   if (state.log.generation !== undefined) return state;
-  await rootRewriteLog(store, { topic, seq: 0, createdAt }, 0);
-  return await recoverTopic(store, topic);
+  await rootRewriteLog(table.store, { topic: table.topic, seq: 0, createdAt }, 0);
+  return await table.recover();
 }

@@ -83,14 +83,17 @@ export class RowCopier implements AsyncDisposable {
     return [...types.keys()];
   }
 
-  /** Writes all rows of some files to a new one, ordered by event time, partition and offset. */
-  async merge(paths: readonly string[], timeColumn: string, target: CopyTarget): Promise<void> {
-    const columns = (await this.columnsOf(paths)).map(sqlName).join(', ');
+  /** Writes all rows of some files, whose `columns` those are, to a new one, ordered by time, partition and offset. */
+  async merge(
+    paths: readonly string[],
+    { columns, timeColumn }: { columns: readonly string[]; timeColumn: string },
+    target: CopyTarget,
+  ): Promise<void> {
     const order = [timeColumn, '_partition', '_offset'].map(sqlName).join(', ');
     const pairs = Object.entries(target.metadata).map(
       ([name, text]) => `${sqlString(name)}: ${sqlString(text)}`,
     );
-    await this.#connection.run(`COPY (SELECT ${columns} FROM ${fileList(paths)} ORDER BY ${order})
+    await this.#connection.run(`COPY (SELECT ${columns.map(sqlName).join(', ')} FROM ${fileList(paths)} ORDER BY ${order})
       TO ${sqlString(target.path)} (FORMAT parquet, COMPRESSION ${target.compression},
         ROW_GROUP_SIZE ${target.rowGroupRows}, USE_TMP_FILE false, KV_METADATA {${pairs.join(', ')}})`);
   }

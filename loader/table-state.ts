@@ -3,10 +3,11 @@
  * is the only truth about which rows count; a directory listing is not.
  */
 import { BrokenRecord, type DataFile } from './commit.ts';
-import { type Chain, continueChain, listPartitions, readChain } from './commit-chain.ts';
-import { foldFiles, type LiveFile } from './fold.ts';
+import { type Chain, continueChain, followChain, listPartitions, readChain } from './commit-chain.ts';
+import { foldFiles, foldRewrites, type LiveFile } from './fold.ts';
 import type { Hour } from './hour.ts';
-import { type RewriteLog, readRewriteLog } from './rewrite-log.ts';
+import type { Rewrite } from './rewrite.ts';
+import { continueRewriteLog, type RewriteLog, readRewriteLog } from './rewrite-log.ts';
 import type { Store } from './store/store.ts';
 
 export interface TopicState {
@@ -23,19 +24,29 @@ const LOOKS = 8;
 /** Chains read side by side. */
 const CHAINS_AT_ONCE = 8;
 
-/**
- * Reads the state of a topic. A topic never loaded has no chains. Throws BrokenRecord if a chain or the log is broken.
- * `read`: chains that this process has read before; of those only what was added since is read.
- */
+/** What a process has read of a topic before: of that only what was added since is read. */
+export interface ReadBefore {
+  chains?: ReadonlyMap<number, Chain>;
+  log?: RewriteLog | undefined;
+}
+
+/** Reads the state of a topic. A topic never loaded has no chains. Throws BrokenRecord if a chain or the log is broken. */
 export async function readTopicState(
   store: Store,
   topic: string,
-  read: ReadonlyMap<number, Chain> = new Map(),
+  { chains: read = new Map(), log: readLog }: ReadBefore = {},
 ): Promise<TopicState> {
   let before: string | undefined;
   for (let look = 0; look < LOOKS; look++) {
-    const chains = await readChains(store, topic, look === 0 ? read : new Map());
-    const state = foldState(topic, chains, await readRewriteLog(store, topic));
+    const isFirst = look === 0;
+    const chains = await readChains(store, topic, async (partition) => {
+      const known = isFirst ? read.get(partition) : undefined;
+      return known ? await continueChain(store, known) : await readChain(store, topic, partition);
+    });
+    const log = await (isFirst && readLog
+      ? continueRewriteLog(store, readLog)
+      : readRewriteLog(store, topic));
+    const state = foldState(topic, chains, log);
     const old = chainsOlderThanLog(state);
     if (old === '' || old === before) return state;
     before = old;
@@ -45,17 +56,52 @@ export async function readTopicState(
   );
 }
 
+/**
+ * The state as it is now, from one that was read before: of each chain and of the log what was added is read, or all of it
+ * where there is a later generation. Where no chain has grown the fold goes on; the very same object if nothing was added.
+ */
+export async function followTopicState(store: Store, before: TopicState): Promise<TopicState> {
+  const { topic } = before;
+  const chains = await readChains(store, topic, async (partition) => {
+    const known = before.chains.get(partition);
+    return known ? await followChain(store, known) : await readChain(store, topic, partition);
+  });
+  const log = await continueRewriteLog(store, before.log);
+  const added = hasSameChains(before.chains, chains) ? rewritesAfter(before.log, log) : undefined;
+  if (added === undefined) {
+    const state = foldState(topic, chains, log);
+    return chainsOlderThanLog(state) === '' ? state : await readTopicState(store, topic);
+  }
+  if (log === before.log) return before;
+  const live = new Map(before.live);
+  foldRewrites(live, added);
+  return { topic, chains: before.chains, log, live };
+}
+
+function hasSameChains(before: ReadonlyMap<number, Chain>, after: ReadonlyMap<number, Chain>): boolean {
+  return (
+    before.size === after.size && [...after].every(([partition, chain]) => before.get(partition) === chain)
+  );
+}
+
+/** The rewrites by which a log goes on from what it was; undefined if it is another reading of it. */
+function rewritesAfter(before: RewriteLog, after: RewriteLog): readonly Rewrite[] | undefined {
+  const known = before.rewrites.length;
+  const isSameReading =
+    after === before || (known > 0 && after.rewrites[known - 1] === before.rewrites[known - 1]);
+  return isSameReading ? after.rewrites.slice(known) : undefined;
+}
+
 async function readChains(
   store: Store,
   topic: string,
-  read: ReadonlyMap<number, Chain>,
+  readOne: (partition: number) => Promise<Chain | undefined>,
 ): Promise<Map<number, Chain>> {
   const chains = new Map<number, Chain>();
   const queue = (await listPartitions(store, topic)).values();
   const readers = Array.from({ length: CHAINS_AT_ONCE }, async () => {
     for (const partition of queue) {
-      const before = read.get(partition);
-      const chain = before ? await continueChain(store, before) : await readChain(store, topic, partition);
+      const chain = await readOne(partition);
       if (chain !== undefined) chains.set(partition, chain);
     }
   });
@@ -63,7 +109,7 @@ async function readChains(
   return new Map([...chains].sort(([a], [b]) => a - b));
 }
 
-export function foldState(topic: string, chains: ReadonlyMap<number, Chain>, log: RewriteLog): TopicState {
+function foldState(topic: string, chains: ReadonlyMap<number, Chain>, log: RewriteLog): TopicState {
   return { topic, chains, log, live: foldFiles(chains.values(), log.rewrites) };
 }
 

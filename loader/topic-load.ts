@@ -18,6 +18,7 @@ import { loadPartition, type TopicRun } from './partition-load.ts';
 import { type PlannedPartition, planLoad } from './plan.ts';
 import type { RecordCache } from './record-cache.ts';
 import { type LoadRecovery, type Recovering, recoverForLoad } from './recover.ts';
+import type { RewriteLog } from './rewrite-log.ts';
 import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
 import { type LogView, logProblem, viewLog } from './same-log.ts';
 import type { Store } from './store/store.ts';
@@ -32,7 +33,7 @@ export interface TopicLoadOptions {
   pool: TaskPool;
   workers: number;
   spoolDirectory: string;
-  /** Records of chains kept on the local disk; none where the warehouse is local itself. */
+  /** Records kept on the local disk; none where the warehouse is local itself. */
   records: RecordCache | undefined;
   run: string;
   /** Records at or after this time are left for later; milliseconds since 1970. */
@@ -85,7 +86,7 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
   const topic = metadata.name;
   const schema = await findSchema(topic, settings);
   const id: RunId = { topic, run: options.run, startedAt: new Date(now()).toISOString() };
-  const standings = await recoverPartitions(options, metadata);
+  const { standings, log } = await recoverPartitions(options, metadata);
   const heads = new Map(
     standings.flatMap(({ partition, chain }) => (chain ? [[partition, chain.head] as const] : [])),
   );
@@ -103,7 +104,8 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     planned,
   );
   const read = standings.flatMap(({ partition, chain }) => (chain ? [[partition, chain] as const] : []));
-  const judgement = await judgeTopic(options, topic, { markedHours, skewMs, takenMs, chains: new Map(read) });
+  const seen = { markedHours, skewMs, takenMs, chains: new Map(read), log };
+  const judgement = await judgeTopic(options, topic, seen);
   const outcome = outcomeOf(topic, standings, judgement);
   await writeOutcome(store, id, {
     v: 1,
@@ -121,11 +123,11 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
   return outcome;
 }
 
-/** Reads, roots or repairs every chain. */
+/** Reads, roots or repairs every chain, and the log of rewrites. */
 async function recoverPartitions(
   { store, client, settings, now, records }: TopicLoadOptions,
   { name: topic, topicId, partitions }: TopicMetadata,
-): Promise<Standing[]> {
+): Promise<{ standings: Standing[]; log: RewriteLog | undefined }> {
   const standings = partitions.map(({ partition, error }): Standing => {
     const standing: Standing = {
       partition,
@@ -148,14 +150,14 @@ async function recoverPartitions(
   };
   const { startPolicy } = settings.loader;
   const committed = await committedBefore(store, topic);
-  await recoverForLoad({ store, topic, cache: records, root, startPolicy }, standings);
+  const log = await recoverForLoad({ store, topic, cache: records, root, startPolicy }, standings);
   for (const standing of standings)
     await guarded(standing, async () => {
       const problem = await endProblem(store, standing.chain!, committed.get(standing.partition));
       if (problem !== undefined) throw new PartitionStopped(problem);
     });
   for (const standing of standings) standing.startHead = standing.chain?.head ?? 0;
-  return standings;
+  return { standings, log };
 }
 
 /** Runs one step of a partition; what it throws ends that partition only, as a line of its outcome. */

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Broker } from '../../broker/broker.ts';
 import type { ReplayPreview, ReplayResult } from '../../jobs/replay.ts';
 import type { UndoResult } from '../../jobs/undo.ts';
+import { RecoveredTopic } from '../../loader/recover.ts';
 import { rewriteTopic } from '../../loader/rewrite-topic.ts';
 import { webRequests } from '../support/events.ts';
 import { listing, queryTable, visibleFiles } from '../support/foreign-eyes.ts';
@@ -47,7 +48,12 @@ describe('an undo', { timeout: 300_000 }, () => {
 
   const fence = async (trash: number[]) => {
     const by = { run: 'expiry', now: Date.now };
-    await rewriteTopic(shop.store, TOPIC, by, async () => ({ kind: 'fence', removes: [], adds: [], trash }));
+    await rewriteTopic(new RecoveredTopic(shop.store, TOPIC), by, async () => ({
+      kind: 'fence',
+      removes: [],
+      adds: [],
+      trash,
+    }));
   };
   const expectRefused = async (line: string | RegExp, undoing = () => shop.undo(TOPIC, 1)) => {
     const before = visibleFiles(shop.warehouse, TOPIC);

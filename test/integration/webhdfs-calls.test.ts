@@ -5,9 +5,18 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
+import { RecoveredTopic } from '../../loader/recover.ts';
+import { rewriteTopic } from '../../loader/rewrite-topic.ts';
+import { openStore } from '../../loader/store/open-store.ts';
 import { FIRST_DAY, webRequest } from '../support/events.ts';
 import { FakeWebHdfs } from '../support/fake-webhdfs.ts';
-import { createTopic, type LoadSetup, loadTopics, sendRecords } from '../support/load-topic.ts';
+import {
+  createTopic,
+  type LoadSetup,
+  loadTopics,
+  sendRecords,
+  setupSettings,
+} from '../support/load-topic.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
@@ -16,6 +25,7 @@ const [PER_PARTITION, PER_FILE] = [13, 3];
 /** And what the aim has no word for: once per new hour directory, per hour marked complete, and per run of a topic. */
 const [PER_DIRECTORY, PER_MARK, PER_RUN] = [1, 9, 22];
 
+const REWRITES = 6;
 const HOUR_MS = 3_600_000;
 /** Of tables whose hours are not to be marked: longer than any of their hours is past. */
 const GRACE_MS = 24 * HOUR_MS;
@@ -106,6 +116,29 @@ it('an hourly load asks no more often, however long the chains are', async () =>
   const elsewhere = { ...table.setup, loader: { ...table.setup.loader, spoolDir: dir.join('elsewhere') } };
   const rows = await cost({ ...table, setup: elsewhere }, shape, 16);
   expect(rows).toBe(costs.at(-1)! + shape.partitions * 7);
+});
+
+it('an hourly load asks no more often, however many rewrites there were', async () => {
+  const shape = { partitions: 1, hours: 1 };
+  const table = await prepare('rewritten', shape, false);
+  await using _fake = table.fake;
+  await using store = await openStore(setupSettings(table.setup));
+  const fences = async () => {
+    const own = new RecoveredTopic(store, table.topic);
+    const by = { run: 'fences', now: Date.now };
+    for (let n = 0; n < REWRITES; n++)
+      await rewriteTopic(own, by, async () => ({ kind: 'fence', removes: [], adds: [] }));
+  };
+  let load = 0;
+  const next = () => cost(table, shape, load++ * 2);
+  for (let n = 0; n < 3; n++) await next();
+  const costs: number[] = [];
+  for (let round = 0; round < 2; round++) {
+    await fences();
+    await next(); // reads them, once
+    costs.push(await next());
+  }
+  expect(costs[1]).toBe(costs[0]);
 });
 
 it('an hour that is marked complete costs nine calls', async () => {

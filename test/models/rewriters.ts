@@ -5,6 +5,7 @@
 import type { DataFile, FilePart } from '../../loader/commit.ts';
 import { asDataFile, type LiveFile } from '../../loader/fold.ts';
 import { finalName, parseFinalName, parseTrashName, trashName, trashRoot } from '../../loader/paths.ts';
+import { RecoveredTopic } from '../../loader/recover.ts';
 import { UNDOABLE } from '../../loader/rewrite.ts';
 import { type RewriteAttempt, type RewritePlan, rewriteTopic } from '../../loader/rewrite-topic.ts';
 import type { Store } from '../../loader/store/store.ts';
@@ -19,12 +20,13 @@ export type Planner = (
   attempt: RewriteAttempt,
 ) => Promise<RewritePlan | undefined>;
 
-/** Does what a planner decides, round after round. */
+/** Does what a planner decides, round after round, with what it knows of the topic carried along. */
 export function rewriter(plan: Planner, { rounds = 1, view = (store: Store) => store } = {}): Program {
   return async (context) => {
     const own = { ...context, store: view(context.store) };
+    const table = new RecoveredTopic(own.store, TOPIC);
     for (let round = 0; round < rounds; round++)
-      await rewriteTopic(own.store, TOPIC, { run: own.name, now: own.now }, (state, attempt) =>
+      await rewriteTopic(table, { run: own.name, now: own.now }, (state, attempt) =>
         plan(own, state, attempt),
       );
   };

@@ -5,9 +5,12 @@
 import { applyCommit } from '../../loader/apply.ts';
 import type { Commit, DataFile } from '../../loader/commit.ts';
 import { newAttempt, publishCommit, rootChain } from '../../loader/commit-chain.ts';
+import { asDataFile } from '../../loader/fold.ts';
 import { attemptDirectory, finalName } from '../../loader/paths.ts';
 import type { Published } from '../../loader/publish.ts';
-import { recoverChain } from '../../loader/recover.ts';
+import { type RecoveredTopic, recoverChain } from '../../loader/recover.ts';
+import type { Rewrite } from '../../loader/rewrite.ts';
+import { rewriteTopic } from '../../loader/rewrite-topic.ts';
 import { RowDigest } from '../../loader/row-digest.ts';
 import type { Store } from '../../loader/store/store.ts';
 
@@ -94,4 +97,17 @@ export async function commitMade(
   const published = await publishCommit(store, generation, record);
   if (published === 'won') await applyCommit(store, record, generation, true);
   return published;
+}
+
+/** Merges all live files into one of the hour, as a compaction would; nothing where there is none. */
+export async function mergeMade(table: RecoveredTopic): Promise<Rewrite | undefined> {
+  const by = { run: 'merge', now: () => Date.parse(MADE_AT) };
+  return await rewriteTopic(table, by, async ({ live }, { seq, staging }) => {
+    const removes = [...live.values()].map(asDataFile);
+    if (removes.length === 0) return undefined;
+    const next = removes.reduce((sum, { rows }) => sum + rows, 0);
+    const add = madeFile({ partition: 0, from: 0, next, rewrite: seq }, `${staging}/000-000.staged`);
+    await table.store.create(`${table.topic}/${add.staged}`, madeBody(0, 0, next));
+    return { kind: 'compact', removes, adds: [add] };
+  });
 }

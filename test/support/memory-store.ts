@@ -29,6 +29,7 @@ const hashOf = (path: string, body: Uint8Array | string, modifiedMs: number): Me
   return [digest.readInt32LE(0), digest.readInt32LE(4)];
 };
 
+const parentOf = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 const nameOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 
 /** The files and directories of a warehouse, as a value. Each method is one atomic act; `now` is the store's clock. */
@@ -38,6 +39,8 @@ export class MemoryFiles {
   #files = new Map<string, MemoryFile>();
   #directories = new Map<string, MemoryFile['hash']>();
   #key: [number, number] = [0, 0];
+  /** The paths of the entries of each directory; made when it is first asked for, and no part of the value. */
+  #children: Map<string, Set<string>> | undefined;
 
   constructor(faults: StoreFaults = {}, now: () => number = () => 0) {
     this.faults = faults;
@@ -71,14 +74,32 @@ export class MemoryFiles {
     const hash = hashOf(path, body, modifiedMs);
     this.#drop(path);
     this.#files.set(path, { body, modifiedMs, hash });
+    this.#enter(path);
     this.#mix(hash);
+  }
+
+  /** Notes an entry in its directory, which may be made only after it. */
+  #enter(path: string): void {
+    const parent = parentOf(path);
+    if (this.#children?.get(parent)?.add(path) === undefined) this.#children?.set(parent, new Set([path]));
   }
 
   #drop(path: string): void {
     const file = this.#files.get(path);
     if (file === undefined) return;
     this.#files.delete(path);
+    this.#children?.get(parentOf(path))?.delete(path);
     this.#mix(file.hash);
+  }
+
+  /** The paths of a directory's entries. */
+  #entriesOf(path: string): ReadonlySet<string> {
+    if (this.#children === undefined) {
+      this.#children = new Map();
+      for (const entries of [this.#files.keys(), this.#directories.keys()])
+        for (const entry of entries) this.#enter(entry);
+    }
+    return this.#children.get(path) ?? new Set();
   }
 
   #check(op: string, path: string): void {
@@ -95,6 +116,7 @@ export class MemoryFiles {
       if (this.#directories.has(at)) continue;
       const hash = hashOf(at, 'directory', 0);
       this.#directories.set(at, hash);
+      this.#enter(at);
       this.#mix(hash);
     }
   }
@@ -126,12 +148,7 @@ export class MemoryFiles {
 
   list(path: string): StoreEntry[] {
     this.#check('list', path);
-    const prefix = path === '' ? '' : `${path}/`;
-    const found: string[] = [];
-    for (const entries of [this.#files.keys(), this.#directories.keys()])
-      for (const entry of entries)
-        if (entry.startsWith(prefix) && entry.indexOf('/', prefix.length) < 0) found.push(entry);
-    return found.sort().map((entry) => this.stat(entry)!);
+    return [...this.#entriesOf(path)].sort().map((entry) => this.stat(entry)!);
   }
 
   publish(from: string, to: string): PublishOutcome {
@@ -168,14 +185,13 @@ export class MemoryFiles {
   remove(path: string): void {
     this.#check('remove', path);
     this.#drop(path);
-    if (!this.#directories.has(path)) return;
-    const isBelow = (entry: string) => entry === path || entry.startsWith(`${path}/`);
-    for (const entry of [...this.#files.keys()].filter(isBelow)) this.#drop(entry);
-    for (const [entry, hash] of [...this.#directories])
-      if (isBelow(entry)) {
-        this.#directories.delete(entry);
-        this.#mix(hash);
-      }
+    const hash = this.#directories.get(path);
+    if (hash === undefined) return;
+    for (const entry of [...this.#entriesOf(path)]) this.remove(entry);
+    this.#directories.delete(path);
+    this.#children?.delete(path);
+    this.#children?.get(parentOf(path))?.delete(path);
+    this.#mix(hash);
   }
 }
 

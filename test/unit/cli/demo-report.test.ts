@@ -73,7 +73,7 @@ it('the report names the sums, the speed of each stage, the place and a query', 
   };
   const text = demoText(result);
   expect(text).toContain(
-    '1,000,000 rows in 4 Parquet files, 40.0 MiB; 1 of 1 hours complete; 0 events refused.',
+    '1,000,000 rows in 4 Parquet files, 40.0 MiB; 1 of 1 hour complete; 0 events refused.',
   );
   expect(text).toMatch(/load +1,000,000 +4\.0 s +250,000/);
   expect(text).toContain("'/srv/it''s/warehouse/activity/dt=*/hour=*/*.parquet'");

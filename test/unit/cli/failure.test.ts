@@ -5,12 +5,14 @@ import { KafkaError } from '../../../broker/protocol/errors.ts';
 import { failureOf } from '../../../cli/failure.ts';
 import { UsageError } from '../../../cli/usage-error.ts';
 import { SettingsError } from '../../../config/load.ts';
+import { RetentionError } from '../../../jobs/expire.ts';
 
 const failure = (thrown: unknown) => failureOf(thrown, false);
 
 it('usage is 2, settings are 78 with a line for each problem, all else is 1', () => {
   expect(failure(new UsageError('a'))).toEqual({ lines: ['error: a'], status: 2 });
   expect(failure(new SettingsError(['a', 'b']))).toEqual({ lines: ['error: a', 'error: b'], status: 78 });
+  expect(failure(new RetentionError('a'))).toEqual({ lines: ['error: a'], status: 78 });
   expect(failure(new Error('a\nmore'))).toEqual({ lines: ['error: a'], status: 1 });
   expect(failure('text')).toEqual({ lines: ['error: text'], status: 1 });
 });

@@ -1,7 +1,7 @@
 /** What commands print: tables, sizes, times, and the two forms of a result. */
 import { PassThrough } from 'node:stream';
 import { expect, it } from 'vitest';
-import { bytesText, groupDigits, Output, secondsText } from '../../../cli/output.ts';
+import { bytesText, counted, groupDigits, Output, secondsText } from '../../../cli/output.ts';
 import { tableText } from '../../../cli/table.ts';
 
 it('a table is plain text: heads, rows, numbers to the right, absent cells as a dash', () => {
@@ -44,4 +44,8 @@ it('numbers are rounded to what a person reads', () => {
   expect(secondsText(0.0123)).toBe('12 ms');
   expect(secondsText(59.94)).toBe('59.9 s');
   expect(secondsText(125)).toBe('2 min 5 s');
+});
+
+it('one thing is not told as several', () => {
+  expect([0, 1, 1_234].map((hours) => counted(hours, 'hour'))).toEqual(['0 hours', '1 hour', '1,234 hours']);
 });

@@ -4,11 +4,11 @@
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { settingsSchema } from '../../../config/settings.ts';
-import { expire } from '../../../jobs/expire.ts';
+import { expire, RetentionError } from '../../../jobs/expire.ts';
 import { expireRuns } from '../../../jobs/expire-runs.ts';
 import { asDataFile } from '../../../loader/fold.ts';
 import { trashDirectory } from '../../../loader/paths.ts';
-import { recoverTopic } from '../../../loader/recover.ts';
+import { RecoveredTopic, recoverTopic } from '../../../loader/recover.ts';
 import { rewriteTopic } from '../../../loader/rewrite-topic.ts';
 import { listRuns, writeOutcome, writePlan, writeStarted } from '../../../loader/run-history.ts';
 import { DirectoryStore } from '../../../loader/store/directory-store.ts';
@@ -65,7 +65,9 @@ test('old hours go from the records and from the directories, the others stay', 
 
 test('hours that late rows may still come for are not deleted', async () => {
   await makeTable(TOPIC);
-  await expect(expireTable(store, { dataKeepHours: DAY })).rejects.toThrow(/lateHorizonHours/);
+  const contradiction = expireTable(store, { dataKeepHours: DAY });
+  await expect(contradiction).rejects.toThrow(RetentionError);
+  await expect(contradiction).rejects.toThrow(/lateHorizonHours/);
   expect(await hoursOf()).toEqual([OLD, YOUNG]);
 });
 
@@ -73,8 +75,7 @@ test('hours that late rows may still come for are not deleted', async () => {
 async function rewriteHour(hour: string, daysAgo: number): Promise<number> {
   const now = () => NOW - daysAgo * DAY * 3_600_000;
   const done = await rewriteTopic(
-    store,
-    TOPIC,
+    new RecoveredTopic(store, TOPIC),
     { run: 'replay', now },
     async ({ live }, { seq, staging }) => {
       const file = [...live.values()].find((one) => one.hour === hour)!;

@@ -8,13 +8,12 @@ import { boundsOf } from '../../../loader/fold.ts';
 import { forgetHistory } from '../../../loader/forget.ts';
 import { openGeneration, removeHistory, sealChain } from '../../../loader/generation.ts';
 import { generationDirectory } from '../../../loader/paths.ts';
-import { recoverChain, recoverTopic } from '../../../loader/recover.ts';
-import { rewriteTopic } from '../../../loader/rewrite-topic.ts';
+import { RecoveredTopic, recoverChain, recoverTopic } from '../../../loader/recover.ts';
 import { lastBatchOf } from '../../../loader/same-log.ts';
 import { DirectoryStore } from '../../../loader/store/directory-store.ts';
 import type { Store } from '../../../loader/store/store.ts';
 import { readTopicState } from '../../../loader/table-state.ts';
-import { commitMade, MADE_HOUR, madeBody, madeFile, rootMade } from '../../support/made-table.ts';
+import { commitMade, MADE_HOUR, mergeMade, rootMade } from '../../support/made-table.ts';
 import { StoppingStore } from '../../support/stopping-store.ts';
 import { TempDir } from '../../support/temp-dir.ts';
 
@@ -33,27 +32,10 @@ afterEach(() => dir[Symbol.dispose]());
 
 const forget = async (on: Store, topic: string) => forgetHistory(on, await readTopicState(on, topic), FORGET);
 const commit = (partition: number, rows: number) => commitMade(store, TOPIC, { partition, rows });
+const merge = () => mergeMade(new RecoveredTopic(store, TOPIC));
 const liveNames = async () => [...(await readTopicState(store, TOPIC)).live.keys()].sort();
 const visible = async () =>
   (await store.list(`${TOPIC}/dt=${MADE_HOUR.slice(0, 10)}/hour=00`)).map(({ name }) => name).sort();
-
-/** Merges all live files of the hour into one, as a compaction would. */
-async function merge(): Promise<void> {
-  await rewriteTopic(
-    store,
-    TOPIC,
-    { run: 'merge', now: () => SEALER.nowMs },
-    async (state, { seq, staging }) => {
-      const removes = [...state.live.values()].map(
-        ({ partition: _p, incarnation: _i, start: _s, rewrite: _r, parts: _, ...file }) => file,
-      );
-      const next = removes.reduce((sum, { rows }) => sum + rows, 0);
-      const add = madeFile({ partition: 0, from: 0, next, rewrite: seq }, `${staging}/000-000.staged`);
-      await store.create(`${TOPIC}/${add.staged}`, madeBody(0, 0, next));
-      return { kind: 'compact', removes, adds: [add] };
-    },
-  );
-}
 
 test('a sealed chain goes on in the next generation, and knows its files, bounds and last batch', async () => {
   for (const rows of [3, 4]) await commit(0, rows);

@@ -1,16 +1,20 @@
 /**
- * Records kept on the local disk: they save reading a long chain from a distant store, and can neither hide what is wrong
- * with it nor bring anything into it.
+ * Records kept on the local disk: they save reading a long chain, or a long log of rewrites, from a distant store, and can
+ * neither hide what is wrong with it nor bring anything into it.
  */
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Commit } from '../../../loader/commit.ts';
 import { newAttempt, publishCommit, readChain, rootChain } from '../../../loader/commit-chain.ts';
+import { emptyRecord, sealRewriteLog } from '../../../loader/generation.ts';
+import { recordName, rewriteName } from '../../../loader/paths.ts';
 import { RecordCache } from '../../../loader/record-cache.ts';
+import { publishRewrite, readRewriteLog, rootRewriteLog } from '../../../loader/rewrite-log.ts';
 import { DirectoryStore } from '../../../loader/store/directory-store.ts';
 import type { Store } from '../../../loader/store/store.ts';
 import { readTopicState } from '../../../loader/table-state.ts';
+import { withOverrides } from '../../support/memory-store.ts';
 import { TempDir } from '../../support/temp-dir.ts';
 
 const [TOPIC, NOW, RECORDS] = ['t', '2026-03-01T00:00:00.000Z', 5];
@@ -46,24 +50,25 @@ async function extend(at: Store): Promise<void> {
   expect(await publishCommit(at, 0, record)).toBe('won');
 }
 
-/** Reads the chain; which records were asked of the store. */
-async function read(from = store): Promise<{ head: number; asked: number[] }> {
-  const asked: number[] = [];
-  const watched = new Proxy(from, {
-    get(target, name) {
-      if (name === 'read')
-        return async (path: string) => {
-          const start = /\/(\d{20})\.json$/.exec(path)?.[1];
-          if (start) asked.push(Number(start));
-          return await target.read(path);
-        };
-      const value = Reflect.get(target, name) as unknown;
-      return typeof value === 'function' ? value.bind(target) : value;
+/** A store, and the numbers of the records that were asked of it. */
+function watch(from: Store): { watched: Store; asked: () => number[] } {
+  const asked = new Set<number>();
+  const watched = withOverrides(from, {
+    read: async (path) => {
+      const number = /\/(\d+)\.json$/.exec(path)?.[1];
+      if (number) asked.add(Number(number));
+      return await from.read(path);
     },
   });
+  return { watched, asked: () => [...asked].sort((a, b) => a - b) };
+}
+
+/** Reads the chain; which records were asked of the store. */
+async function read(from = store): Promise<{ head: number; asked: number[] }> {
+  const { watched, asked } = watch(from);
   const chain = await readChain(watched, TOPIC, 0, cache);
   expect(chain?.commits).toEqual((await readChain(from, TOPIC, 0))?.commits);
-  return { head: chain!.head, asked: [...new Set(asked)].sort((a, b) => a - b) };
+  return { head: chain!.head, asked: asked() };
 }
 
 const kept = () => {
@@ -102,6 +107,20 @@ test('records of another table under the same URL are not taken for its own', as
   expect((await read(other)).asked).toEqual([0, 10, 20, 30, 40, 50]);
 });
 
+test('a seal kept of another table does not end the chain', async () => {
+  const other = await DirectoryStore.open(dir.join('other'));
+  await store.remove(`${DIRECTORY}/${recordName(40)}`);
+  cpSync(dir.join('warehouse', TOPIC), dir.join('other', TOPIC), { recursive: true });
+  await extend(store);
+  await extend(store);
+  const chain = (await readChain(other, TOPIC, 0))!;
+  const opens = { topicId: 'id', incarnation: 0, head: 40 };
+  const seal = { ...emptyRecord(chain, { run: 'r', nowMs: 0 }), kind: 'seal' as const, next: 40, opens };
+  expect(await publishCommit(other, 0, seal)).toBe('won');
+  await readChain(other, TOPIC, 0, cache);
+  expect(await read()).toEqual({ head: 60, asked: [0, 10, 20, 30, 40, 50, 60] });
+});
+
 test('a record that went missing in the middle is noticed all the same', async () => {
   await read();
   await store.remove(join(DIRECTORY, `${'20'.padStart(20, '0')}.json`));
@@ -111,11 +130,68 @@ test('a record that went missing in the middle is noticed all the same', async (
 test('a chain that this process has read is walked on: what another loader has added is seen, and a record that is none', async () => {
   const chain = (await readChain(store, TOPIC, 0))!;
   await extend(store);
-  const before = new Map([[0, chain]]);
+  const before = { chains: new Map([[0, chain]]) };
   const state = await readTopicState(store, TOPIC, before);
   expect(state.chains).toEqual((await readTopicState(store, TOPIC)).chains);
   expect(state.chains.get(0)?.head).toBe(60);
   expect(chain.head).toBe(50);
   await store.create(`${DIRECTORY}/${'60'.padStart(20, '0')}.json`, '{}');
   await expect(readTopicState(store, TOPIC, before)).rejects.toThrow(/nothing was changed/);
+});
+
+describe('the log of rewrites', () => {
+  const LOG = `${TOPIC}/_loader/rewrites/g=000000`;
+
+  async function rewrite(): Promise<void> {
+    const { headSha256: prevSha256, seq, generation } = await readRewriteLog(store, TOPIC);
+    const record = {
+      v: 1 as const,
+      kind: 'fence' as const,
+      topic: TOPIC,
+      seq: seq + 1,
+      prevSha256,
+      run: 'r',
+    };
+    const rest = { attempt: newAttempt(), createdAt: NOW, removes: [], adds: [] };
+    expect(await publishRewrite(store, generation!, { ...record, ...rest })).toBe('won');
+  }
+
+  /** Reads the log; which records were asked of the store. */
+  async function readLog(): Promise<number[]> {
+    const { watched, asked } = watch(store);
+    expect(await readRewriteLog(watched, TOPIC, cache)).toEqual(await readRewriteLog(store, TOPIC));
+    return asked();
+  }
+
+  beforeEach(async () => {
+    await rootRewriteLog(store, { topic: TOPIC, seq: 0, createdAt: NOW }, 0);
+    for (let i = 0; i < RECORDS; i++) await rewrite();
+  });
+
+  test('read before costs its last record and the look for the next', async () => {
+    expect(await readLog()).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(await readLog()).toEqual([5, 6]);
+    await rewrite();
+    expect(await readLog()).toEqual([6, 7]);
+    await sealRewriteLog(store, await readRewriteLog(store, TOPIC), { run: 'r', nowMs: 0 });
+    await rewrite();
+    expect(await readLog()).toEqual([7, 8, 9]);
+  });
+
+  test('is read from the store where the cache is torn or altered', async () => {
+    await readLog();
+    const whole = readFileSync(kept());
+    writeFileSync(kept(), whole.subarray(0, whole.length / 2));
+    expect(await readLog()).toEqual([1, 2, 3, 4, 5, 6]);
+    const altered = Buffer.from(whole);
+    altered.write('x', altered.indexOf('"run": "r"') + '"run": "'.length);
+    writeFileSync(kept(), altered);
+    expect(await readLog()).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test('that lost a record is broken all the same', async () => {
+    await readLog();
+    await store.remove(`${LOG}/${rewriteName(3)}`);
+    await expect(readRewriteLog(store, TOPIC, cache)).rejects.toThrow(/is there but .* is not/);
+  });
 });

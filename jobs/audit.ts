@@ -203,7 +203,7 @@ function producedOf(
   const { isWhole: isWholeLog, isAllRead } = log;
   // A table that was begun at the end of a log was never to have what was before; without that log nobody can tell it apart.
   const isPartial = [...state.chains.values()].some(({ base }) => base.policy === 'latest');
-  if (isPartial && !isWholeLog) return undefined;
+  if (!isWholeLog && (isPartial || !log.isCountable)) return undefined;
   const found = compareHour(runs, { hour, isWholeLog, byProducer, total: loaded + ahead });
   // An hour that nothing came of bears no marker if it lies before all others: a later marker says that it is over.
   const isOver = complete || (loaded === 0 && ahead === 0 && hour < newestMarked);

@@ -4,7 +4,7 @@
  * little, never too much, and a record that is read twice is known by its number. docs/formats.md has the form.
  */
 import { z } from 'zod';
-import { type Hour, parseHour } from '../loader/hour.ts';
+import { type Hour, type HourIndex, parseHour } from '../loader/hour.ts';
 
 /** The topic of the counts: millrace's own, no stream of events. */
 export const AUDIT_TOPIC = '_audit';
@@ -51,6 +51,6 @@ export function decodeCounts(value: Buffer | null): ProducedCounts | undefined {
 }
 
 /** Adds to the count of an hour. */
-export function addTo(counts: Map<Hour, number>, hour: Hour, n: number): void {
+export function addTo<H extends Hour | HourIndex>(counts: Map<H, number>, hour: H, n: number): void {
   counts.set(hour, (counts.get(hour) ?? 0) + n);
 }

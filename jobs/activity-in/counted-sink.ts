@@ -7,7 +7,7 @@ import type { KafkaClient } from '../../broker/client/client.ts';
 import type { Producer } from '../../broker/client/producer.ts';
 import { KafkaError } from '../../broker/protocol/errors.ts';
 import type { Settings } from '../../config/settings.ts';
-import { HOUR_MS, type Hour, hourName, hourOfUs } from '../../loader/hour.ts';
+import { HOUR_MS, type Hour, type HourIndex, hourName, hourOfUs } from '../../loader/hour.ts';
 import type { EventSchema } from '../../schemas/event-schema.ts';
 import { compileGuard } from '../../schemas/guard.ts';
 import { compileJudge } from '../../schemas/judge.ts';
@@ -53,8 +53,8 @@ export class CountedSink implements RecordSink {
   readonly #options: CountedSinkOptions;
   readonly #producer: CountableProducer;
   readonly #timeOf: (value: Buffer) => number;
-  #hours = new Map<Hour, number>();
-  #unsure = new Map<Hour, number>();
+  #hours = new Map<HourIndex, number>();
+  #unsure = new Map<HourIndex, number>();
   #seq = 0;
   #untilLook = LOOK_EVENTS;
   #nowMs: number;
@@ -81,15 +81,11 @@ export class CountedSink implements RecordSink {
   #count({ value, timestampMs }: SinkRecord): void {
     const { eventTimeMaxAheadMs, graceMs } = this.#options.loader;
     const timeUs = this.#timeOf(value);
-    const ownHour = hourName(Math.floor(timestampMs / HOUR_MS));
-    if (Number.isNaN(timeUs)) {
-      addTo(this.#hours, ownHour, 1);
-      return;
-    }
-    const hour = hourName(hourOfUs(timeUs));
+    const ownHour = Math.floor(timestampMs / HOUR_MS);
+    const hour = Number.isNaN(timeUs) ? ownHour : hourOfUs(timeUs);
     // The grace covers what the clocks differ by.
-    const isSure = timeUs / US_PER_MS <= this.#nowMs + eventTimeMaxAheadMs - graceMs;
-    if (isSure || hour === ownHour) addTo(this.#hours, hour, 1);
+    const isUnsure = timeUs / US_PER_MS > this.#nowMs + eventTimeMaxAheadMs - graceMs;
+    if (!isUnsure || hour === ownHour) addTo(this.#hours, hour, 1);
     else for (const either of [hour, ownHour]) addTo(this.#unsure, either, 1);
   }
 
@@ -111,8 +107,8 @@ export class CountedSink implements RecordSink {
       seq: this.#seq++,
       by,
       at: new Date(timestampMs).toISOString(),
-      hours: Object.fromEntries(this.#hours),
-      ...(this.#unsure.size > 0 && { unsure: Object.fromEntries(this.#unsure) }),
+      hours: byName(this.#hours),
+      ...(this.#unsure.size > 0 && { unsure: byName(this.#unsure) }),
       last,
     });
     this.#hours = new Map();
@@ -132,6 +128,9 @@ export class CountedSink implements RecordSink {
     await this.#producer.flush();
   }
 }
+
+const byName = (counts: ReadonlyMap<HourIndex, number>): Record<Hour, number> =>
+  Object.fromEntries([...counts].map(([hour, n]) => [hourName(hour), n]));
 
 /** Finds an event's time, µs since 1970; NaN: a load refuses it, or takes the record's own time. */
 function eventTimeOf({ schema, loader }: CountedSinkOptions): (value: Buffer) => number {

@@ -1,5 +1,6 @@
 /**
- * `millrace audit`: counts per hour, the broker's log against the records against the files. Exit status 1 on a hole.
+ * `millrace audit`: counts per hour, what producers say (where they count) against the broker's log against the records
+ * against the files. Exit status 1 on a hole.
  */
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
@@ -20,7 +21,7 @@ interface Options {
 async function auditCommand(context: CommandContext, { topic, from, to }: Options): Promise<number> {
   if (from !== undefined && to !== undefined && from > to)
     throw new UsageError(`--from ${from} is after --to ${to}; exchange them`);
-  const { settings, now, signal, progress, out } = context;
+  const { settings, now, signal, progress, out, log } = context;
   const { audit } = await import('../jobs/audit.ts');
   const { RowCopier } = await import('../loader/row-copier.ts');
   const { openSpoolDirectory } = await import('../loader/spool-directory.ts');
@@ -47,11 +48,15 @@ async function auditCommand(context: CommandContext, { topic, from, to }: Option
     now,
     signal,
     onProgress,
+    warn: (message) => log.warn(message),
   });
   out.object(result);
-  const head = ['hour', 'broker', 'loader', 'files', 'late', 'refused', 'complete', 'verdict'];
+  const isProducedKnown = result.hours.some(({ produced }) => produced !== undefined);
+  const tiers = [...(isProducedKnown ? ['produced'] : []), 'broker', 'loader', 'files'];
+  const head = ['hour', ...tiers, 'late', 'refused', 'complete', 'verdict'];
   const rows = result.hours.map((one) => [
     one.hour,
+    ...(isProducedKnown ? [one.produced ?? null] : []),
     one.broker,
     one.loader,
     one.files,

@@ -9,7 +9,7 @@ import type { CommandContext } from './context.ts';
 import { share, timeMs, wholeNumber } from './options.ts';
 import { bytesText, counted, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
-import { connect, openProducer } from './resources.ts';
+import { connect, withProducer } from './resources.ts';
 
 const HOUR_MS = 3_600_000;
 const DAYS_100_YEARS = 36_525;
@@ -33,16 +33,19 @@ export type GenerateWork = Omit<GenerateOptions, 'now' | 'onProgress' | 'signal'
 
 /** Generates and sends all of it; the counts and how long it took. */
 export async function runGenerate(
-  { settings, now, signal, progress }: CommandContext,
+  context: CommandContext,
   client: KafkaClient,
   work: GenerateWork,
 ): Promise<GenerateCounts & { seconds: number }> {
+  const { now, signal, progress } = context;
   const { generate } = await import('../jobs/activity-in/generate.ts');
-  await using producer = await openProducer(client, settings.producer);
   using bar = startProgress('generate', work.events, progress);
   const started = now();
   const onProgress = ({ events }: GenerateCounts) => bar.update(events);
-  const counts = await generate({ ...work, now, signal, onProgress }, producer);
+  const sending = { topic: work.topic, by: 'generate' } as const;
+  const counts = await withProducer(context, client, sending, (sink) =>
+    generate({ ...work, now, signal, onProgress }, sink),
+  );
   return { ...counts, seconds: (now() - started) / 1000 };
 }
 

@@ -12,7 +12,7 @@ import { type Act, addExamples } from './command.ts';
 import { type CommandContext, EXIT } from './context.ts';
 import { bytesText, counted, groupDigits, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
-import { connect, openProducer } from './resources.ts';
+import { connect, withProducer } from './resources.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Bytes read from a file at once. */
@@ -36,29 +36,27 @@ export interface IngestWork {
 
 /** Sends all of `input`; the counts and how long it took. */
 export async function runIngest(
-  { settings, signal, now, progress }: CommandContext,
+  context: CommandContext,
   client: KafkaClient,
   input: Readable,
   work: IngestWork,
 ): Promise<IngestCounts & { seconds: number }> {
+  const { settings, signal, now, progress } = context;
   const { ingest } = await import('../jobs/activity-in/ingest.ts');
   const { findSchema } = await import('../schemas/event-schema.ts');
   const schema = await findSchema(work.topic, settings);
-  await using producer = await openProducer(client, settings.producer);
   using bar = startProgress('ingest', 0, progress);
   const started = now();
-  const counts = await ingest(
-    input,
-    {
-      ...work,
-      schema,
-      maxMessageBytes: settings.broker.log.maxMessageBytes,
-      now,
-      signal,
-      onProgress: ({ lines }) => bar.update(lines),
-    },
-    producer,
-  );
+  const options = {
+    ...work,
+    schema,
+    maxMessageBytes: settings.broker.log.maxMessageBytes,
+    now,
+    signal,
+    onProgress: ({ lines }: IngestCounts) => bar.update(lines),
+  };
+  const sending = { topic: work.topic, by: 'ingest' } as const;
+  const counts = await withProducer(context, client, sending, (sink) => ingest(input, options, sink));
   return { ...counts, seconds: (now() - started) / 1000 };
 }
 

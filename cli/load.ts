@@ -56,12 +56,15 @@ export async function runLoad(
   return load({ ...work, settings, store, now, signal, warn: (message) => log.warn(message), onProgress });
 }
 
-/** The topics to load: those named, and those of the brokers that the pattern fits as a whole. */
+/** The topics to load: those named, and those of the brokers that the pattern fits as a whole, but for our own counts. */
 async function chosenTopics(context: CommandContext, { topic = [], topics }: Options): Promise<string[]> {
   if (!topics) return [...new Set(topic)];
   await using client = await connect(context);
   const known = await client.metadata(null);
-  const fitting = known.topics.filter(({ name, internal }) => !internal && topics.test(name));
+  const { AUDIT_TOPIC } = await import('../jobs/produced-counts.ts');
+  const fitting = known.topics.filter(
+    ({ name, internal }) => !internal && name !== AUDIT_TOPIC && topics.test(name),
+  );
   const all = [...new Set([...topic, ...fitting.map(({ name }) => name)])].sort();
   if (all.length > 0) return all;
   throw new Error(

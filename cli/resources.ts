@@ -2,7 +2,7 @@
  * What commands open for their length: a connected client, a warehouse. Imported when opened, not at start.
  */
 import type { KafkaClient } from '../broker/client/client.ts';
-import type { Producer } from '../broker/client/producer.ts';
+import type { RecordSink } from '../jobs/activity-in/record-sink.ts';
 import type { Store } from '../loader/store/store.ts';
 import type { CommandContext } from './context.ts';
 
@@ -27,11 +27,35 @@ export async function openWarehouse({ settings }: CommandContext): Promise<Store
   return openStore(settings);
 }
 
-/** A producer on a client; what it holds is sent before it closes. */
-export async function openProducer(
+/** What a command sends, and to which topic. */
+export interface Sending {
+  topic: string;
+  by: 'ingest' | 'generate';
+}
+
+/**
+ * Gives `send` a producer on a client; what it holds is sent before this returns. With `producer.auditCounts` it counts,
+ * and says its last counts when `send` has ended, unless sending failed.
+ */
+export async function withProducer<T>(
+  { settings, now }: CommandContext,
   client: KafkaClient,
-  settings: CommandContext['settings']['producer'],
-): Promise<Producer & AsyncDisposable> {
+  { topic, by }: Sending,
+  send: (sink: RecordSink) => Promise<T>,
+): Promise<T> {
   const { Producer } = await import('../broker/client/producer.ts');
-  return Producer.open(client, settings);
+  await using producer = await Producer.open(client, settings.producer);
+  if (!settings.producer.auditCounts) return await send(producer);
+  const { CountedSink, createAuditTopic } = await import('../jobs/activity-in/counted-sink.ts');
+  const { findSchema } = await import('../schemas/event-schema.ts');
+  await createAuditTopic(client);
+  const schema = await findSchema(topic, settings);
+  const { loader, producer: how } = settings;
+  const sink = new CountedSink(producer, { topic, schema, loader, by, intervalMs: how.auditIntervalMs, now });
+  try {
+    return await send(sink);
+  } finally {
+    // Sent in part is sent as well. A producer that failed throws here once more what it threw.
+    await sink.close();
+  }
 }

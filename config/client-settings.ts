@@ -1,6 +1,6 @@
 /** The branches `client` and `producer` of the settings: how brokers are spoken to. */
 import { z } from 'zod';
-import { bytes, GiB, KiB, MiB, ms, SECOND } from './setting-kinds.ts';
+import { bytes, GiB, HOUR, KiB, MiB, ms, SECOND } from './setting-kinds.ts';
 
 export const client = z.strictObject({
   brokers: z
@@ -45,4 +45,11 @@ export const producer = z.strictObject({
   maxBufferedBytes: bytes(MiB, 4 * GiB)
     .default(32 * MiB)
     .describe('records waiting to be sent; send() waits above it'),
+  auditCounts: z
+    .boolean()
+    .default(false)
+    .describe('ingest and generate tell the topic _audit what they sent, by hour; audit compares it'),
+  auditIntervalMs: ms(100, HOUR)
+    .default(10 * SECOND)
+    .describe('time between two such counts of a producer that is at work'),
 });

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { KafkaClient } from '../broker/client/client.ts';
 import { fetchRange } from '../broker/client/fetch-range.ts';
+import { batchesOf } from '../broker/protocol/record-batch.ts';
 import type { OffsetRange } from '../broker/topic-partition.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Chain } from '../loader/commit-chain.ts';
@@ -14,6 +15,7 @@ import { boundsOf } from '../loader/fold.ts';
 import { HOUR_MS, type Hour, hourName, parseHour } from '../loader/hour.ts';
 import { Spool } from '../loader/spool.ts';
 import type { EventSchema } from '../schemas/event-schema.ts';
+import { addTo } from './produced-counts.ts';
 
 const US_PER_MS = 1_000;
 
@@ -31,11 +33,16 @@ export interface LogAuditOptions {
   onRead?: ((records: number) => void) | undefined;
 }
 
-/** Records by hour, accepted and refused: among the loaded offsets, and above them. */
+/** Records by hour, accepted and refused. */
 export interface LogCounts {
+  /** Among the loaded offsets, and above them. */
   loaded: Map<Hour, number>;
   ahead: Map<Hour, number>;
+  /** In the whole log: those of the producers whose ids are the keys. */
+  byProducer: ReadonlyMap<number, Map<Hour, number>>;
 }
+
+const NO_PRODUCER = -1;
 
 /** Counts the records of one partition from `range.from` on; those below the chain's head are loaded. */
 export async function countLog(
@@ -71,13 +78,19 @@ export async function countLog(
       isolation: 'read_committed',
     })) {
       signal?.throwIfAborted();
-      sorter.add(fetched.bytes);
-      fetched.release();
-      for (const spool of [rows, refused]) {
-        for (const hour of spool.hours()) add(into, hourName(hour), spool.rows(hour));
-        spool.clear();
+      for (const { bytes, producerId } of byProducerId(fetched.bytes, counts)) {
+        const own = counts.byProducer.get(producerId);
+        sorter.add(bytes);
+        for (const spool of [rows, refused]) {
+          for (const hour of spool.hours()) {
+            addTo(into, hourName(hour), spool.rows(hour));
+            if (own !== undefined) addTo(own, hourName(hour), spool.rows(hour));
+          }
+          spool.clear();
+        }
+        sorter.refused.clear();
       }
-      sorter.refused.clear();
+      fetched.release();
       onRead?.(sorter.read - read);
       read = sorter.read;
     }
@@ -102,6 +115,13 @@ function partsOf(
   return parts.filter(({ range }) => range.until > range.from);
 }
 
-function add(counts: Map<Hour, number>, hour: Hour, n: number): void {
-  counts.set(hour, (counts.get(hour) ?? 0) + n);
+/** The batches one by one, where it matters whose they are. */
+function* byProducerId(
+  bytes: Buffer,
+  { byProducer }: LogCounts,
+): Generator<{ bytes: Buffer; producerId: number }> {
+  if (byProducer.size === 0) yield { bytes, producerId: NO_PRODUCER };
+  else
+    for (const { at, header } of batchesOf(bytes))
+      yield { bytes: bytes.subarray(at, at + header.sizeBytes), producerId: header.producerId };
 }

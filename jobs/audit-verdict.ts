@@ -1,5 +1,5 @@
 /**
- * The verdict on one hour, from three counts that were made independently. Pure.
+ * The verdict on one hour, from counts that were made independently. Pure.
  */
 import type { Hour } from '../loader/hour.ts';
 
@@ -23,11 +23,15 @@ export interface HourCounts {
   isSame: boolean;
   /** Whether the hour bears a marker. */
   complete: boolean;
+  /** Events that producers say they sent, against what came; left out where none said anything. */
+  fromProducers?: { missing: number; surplus: number; isSettled: boolean } | undefined;
 }
 
 /** One hour of an audit. */
-export interface AuditedHour extends Omit<HourCounts, 'ahead' | 'isSame'> {
+export interface AuditedHour extends Omit<HourCounts, 'ahead' | 'isSame' | 'fromProducers'> {
   hour: Hour;
+  /** Events that producers say they sent; left out where none said anything of the hour. */
+  produced?: number;
   late: number;
   quarantined: number;
   verdict: AuditVerdict;
@@ -36,10 +40,19 @@ export interface AuditedHour extends Omit<HourCounts, 'ahead' | 'isSame'> {
 }
 
 /** Missing rows weigh more than surplus ones: if both are true, the hour is short. */
-export function verdictOf({ broker, ahead, loader, files, isSame, complete }: HourCounts): AuditVerdict {
+export function verdictOf(counts: HourCounts): AuditVerdict {
+  const { broker, ahead, loader, files, isSame, complete, fromProducers } = counts;
   const truth = broker ?? loader;
   if (files < truth || loader < truth) return 'SHORT';
   if (files > truth || loader > truth) return 'OVER';
   if (!isSame) return 'SHORT';
-  return complete && ahead === 0 ? 'OK' : 'PENDING';
+  return fromLog(complete && ahead === 0, fromProducers);
+}
+
+/** The table is what the log is: what remains is whether the log is what producers say, once the hour is over. */
+function fromLog(isDone: boolean, fromProducers: HourCounts['fromProducers']): AuditVerdict {
+  const { missing, surplus, isSettled } = fromProducers ?? { missing: 0, surplus: 0, isSettled: true };
+  if (missing > 0) return isSettled ? 'SHORT' : 'PENDING';
+  if (surplus > 0) return isSettled ? 'OVER' : 'PENDING';
+  return isDone ? 'OK' : 'PENDING';
 }

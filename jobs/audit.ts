@@ -1,6 +1,7 @@
 /**
  * The audit: for every hour, what the broker's log holds against what the records of the table say against what is in its
- * files. The three are counted apart, so a fault in one shows against the others.
+ * files; and before them, where producers count, what these say they sent. All are counted apart, so a fault in one shows
+ * against the others.
  */
 import type { KafkaClient } from '../broker/client/client.ts';
 import type { Settings } from '../config/settings.ts';
@@ -14,7 +15,14 @@ import { readTopicState, type TopicState } from '../loader/table-state.ts';
 import { tombstoneRule } from '../loader/topic-load.ts';
 import { findSchema } from '../schemas/event-schema.ts';
 import { countFiles } from './audit-files.ts';
-import { countLog, type LogCounts } from './audit-log.ts';
+import { countLog, type LogAuditOptions, type LogCounts } from './audit-log.ts';
+import {
+  compareHour,
+  type ProducedHour,
+  type ProducerRuns,
+  producedProblems,
+  readProducerRuns,
+} from './audit-produced.ts';
 import { type AuditedHour, verdictOf } from './audit-verdict.ts';
 
 /** Audits of a table that a run changes meanwhile. */
@@ -33,6 +41,7 @@ export interface AuditOptions {
   now: () => number;
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number) => void) | undefined;
+  warn: (message: string) => void;
 }
 
 export interface AuditResult {
@@ -54,18 +63,28 @@ export async function audit(options: AuditOptions): Promise<AuditResult> {
 }
 
 async function auditState(options: AuditOptions, state: TopicState): Promise<AuditResult> {
-  const { store, topic, from, to, onProgress } = options;
+  const { store, client, topic, settings, from, to, onProgress, warn } = options;
   if (state.chains.size === 0)
     throw new Error(`topic "${topic}" has no table in ${store.url}; load it first`);
   const marked = new Set(await listMarkedHours(store, topic));
-  const log = await readLog(options, state);
+  // Before the log: what was said by then must be in it.
+  const runs = await readProducerRuns(client, topic, { maxBytes: settings.loader.fetchBytes, warn });
+  const log = await readLog(options, state, runs);
   const { loaded, ahead } = log.counts;
-  const known = new Set([...byHour(state).keys(), ...marked, ...loaded.keys(), ...ahead.keys()]);
+  const said = [...runs.values()].flatMap((run) => [...run.said.keys()]);
+  const expiredBefore = state.log.expiredBefore ?? '';
+  const known = new Set([
+    ...[...byHour(state).keys(), ...marked, ...loaded.keys(), ...ahead.keys()],
+    ...said.filter((hour) => hour >= expiredBefore),
+  ]);
   const hours = [...known].filter((hour) => (!from || hour >= from) && (!to || hour <= to)).sort();
+  const newestMarked = [...marked].sort().at(-1) ?? '';
   const audited: AuditedHour[] = [];
   for (const [done, hour] of hours.entries()) {
     onProgress?.(done, hours.length);
-    audited.push(await auditHour(options, hour, { state, log, complete: marked.has(hour) }));
+    audited.push(
+      await auditHour(options, hour, { state, runs, log, complete: marked.has(hour), newestMarked }),
+    );
   }
   onProgress?.(hours.length, hours.length);
   const ok = audited.every(({ verdict }) => verdict === 'OK' || verdict === 'PENDING');
@@ -85,11 +104,20 @@ interface LogAudit {
   logStarts: ReadonlyMap<number, number>;
   /** A compacted log has dropped records that were loaded: its counts say nothing. */
   isCountable: boolean;
+  /** Whether it has every record that ever was in it. */
+  isWhole: boolean;
+  /** Whether every record that was acknowledged was counted: none waits for a transaction, no partition was left out. */
+  isAllRead: boolean;
 }
 
-async function readLog(options: AuditOptions, { chains, log }: TopicState): Promise<LogAudit> {
+async function readLog(
+  options: AuditOptions,
+  { chains, log }: TopicState,
+  runs: ProducerRuns,
+): Promise<LogAudit> {
   const { client, topic, settings, localDirectory, now, signal } = options;
-  const counts: LogCounts = { loaded: new Map(), ahead: new Map() };
+  const byProducer = new Map([...runs.keys()].map((id) => [id, new Map<Hour, number>()]));
+  const counts: LogCounts = { loaded: new Map(), ahead: new Map(), byProducer };
   const logStarts = new Map<number, number>();
   const policy = await client.topicSetting(topic, 'cleanup.policy');
   const isCountable = !policy?.includes('compact');
@@ -97,41 +125,48 @@ async function readLog(options: AuditOptions, { chains, log }: TopicState): Prom
   const tombstones = await tombstoneRule(options, topic);
   const { topics } = await client.metadata([topic], { autoCreate: false });
   const topicId = topics[0]?.topicId ?? '';
+  let isAllRead = topics[0]?.partitions.every(({ partition }) => chains.has(partition)) ?? false;
+  const how: LogAuditOptions = {
+    client,
+    topic,
+    schema,
+    tombstones,
+    loader: settings.loader,
+    spoolDirectory: localDirectory,
+    expiredBefore: log.expiredBefore,
+    nowMs: now(),
+    signal,
+  };
   for (const chain of chains.values()) {
     const view = await viewLog(client, topic, chain.partition, topicId);
     logStarts.set(chain.partition, view.logStart);
-    const from = Math.max(view.logStart, boundsOf(chain)[0]?.start ?? chain.head);
-    if (!isCountable || view.highWatermark <= from) continue;
-    const [stable] = await client.listOffsets(
-      [{ topic, partition: chain.partition }],
-      'latest',
-      'read_committed',
-    );
-    await countLog(
-      {
-        client,
-        topic,
-        schema,
-        tombstones,
-        loader: settings.loader,
-        spoolDirectory: localDirectory,
-        expiredBefore: log.expiredBefore,
-        nowMs: now(),
-        signal,
-      },
-      chain,
-      { from, until: stable!.offset },
-      counts,
-    );
+    if (!isCountable || view.highWatermark <= view.logStart) continue;
+    const tp = { topic, partition: chain.partition };
+    const [stable] = await client.listOffsets([tp], 'latest', 'read_committed');
+    if (stable!.offset < view.highWatermark) isAllRead = false;
+    const first = Math.max(view.logStart, boundsOf(chain)[0]?.start ?? chain.head);
+    // What lies before the first load is no part of the table, but producers said it.
+    if (runs.size > 0)
+      await countLog(how, chain, { from: view.logStart, until: first }, { ...NO_COUNTS(), byProducer });
+    await countLog(how, chain, { from: first, until: stable!.offset }, counts);
   }
-  return { counts, logStarts, isCountable };
+  const isFirst = [...chains.values()].every(({ base }) => base.incarnation === 0);
+  const isWhole = isCountable && isFirst && [...logStarts.values()].every((start) => start === 0);
+  return { counts, logStarts, isCountable, isWhole, isAllRead };
 }
 
-async function auditHour(
-  options: AuditOptions,
-  hour: Hour,
-  { state, log, complete }: { state: TopicState; log: LogAudit; complete: boolean },
-): Promise<AuditedHour> {
+const NO_COUNTS = () => ({ loaded: new Map<Hour, number>(), ahead: new Map<Hour, number>() });
+
+interface HourInputs {
+  state: TopicState;
+  runs: ProducerRuns;
+  log: LogAudit;
+  complete: boolean;
+  newestMarked: Hour;
+}
+
+async function auditHour(options: AuditOptions, hour: Hour, inputs: HourInputs): Promise<AuditedHour> {
+  const { state, log, complete } = inputs;
   const live = byHour(state).get(hour) ?? [];
   const { rows, isSame, problems } = await countFiles(options, hour, live);
   const total = (role?: LiveFile['role']) =>
@@ -144,15 +179,35 @@ async function auditHour(
     isSame,
     complete,
   };
+  const produced = producedOf(hour, inputs, counts.loader, counts.ahead);
   const { ahead: _, isSame: __, ...shown } = counts;
   return {
     hour,
+    ...(produced && { produced: produced.produced }),
     ...shown,
     late: total('late'),
     quarantined: total('quarantine'),
-    verdict: verdictOf(counts),
-    problems,
+    verdict: verdictOf({ ...counts, fromProducers: produced }),
+    problems: produced ? [...problems, ...producedProblems(options.topic, hour, produced)] : problems,
   };
+}
+
+/** What producers say of an hour against what came of it; `isSettled`: nothing more can come that would mend it. */
+function producedOf(
+  hour: Hour,
+  { state, runs, log, complete, newestMarked }: HourInputs,
+  loaded: number,
+  ahead: number,
+): (ProducedHour & { isSettled: boolean }) | undefined {
+  const { byProducer } = log.counts;
+  const { isWhole: isWholeLog, isAllRead } = log;
+  // A table that was begun at the end of a log was never to have what was before; without that log nobody can tell it apart.
+  const isPartial = [...state.chains.values()].some(({ base }) => base.policy === 'latest');
+  if (!isWholeLog && (isPartial || !log.isCountable)) return undefined;
+  const found = compareHour(runs, { hour, isWholeLog, byProducer, total: loaded + ahead });
+  // An hour that nothing came of bears no marker if it lies before all others: a later marker says that it is over.
+  const isOver = complete || (loaded === 0 && ahead === 0 && hour < newestMarked);
+  return found && { ...found, isSettled: isOver && isAllRead };
 }
 
 /** Whether the log still has every offset whose rows are in these files. */

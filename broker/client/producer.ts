@@ -83,6 +83,11 @@ export class Producer implements AsyncDisposable {
     return new Producer(client, settings, identity);
   }
 
+  /** As it stands in the headers of all its batches; no other producer of the cluster has it. */
+  get producerId(): number {
+    return this.#producerId;
+  }
+
   /** Records acknowledged by all in-sync replicas so far. */
   get acknowledged(): number {
     return this.#acknowledged;

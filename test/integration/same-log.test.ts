@@ -3,12 +3,11 @@
  * it was loaded. Two logs are never mixed: that partition stops with one line, everything else goes on.
  */
 import fs from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { KafkaClient } from '../../broker/client/client.ts';
-import { batchesOf } from '../../broker/protocol/record-batch.ts';
 import { settingsSchema } from '../../config/settings.ts';
 import { BrokerProcess } from '../support/broker-process.ts';
+import { cutLastBatch } from '../support/cut-log.ts';
 import { webRequests } from '../support/events.ts';
 import { listing, visibleOffsets } from '../support/foreign-eyes.ts';
 import { createTopic, sendRecords } from '../support/load-topic.ts';
@@ -112,21 +111,6 @@ describe('a log that lost its end', () => {
     return place;
   }
 
-  /** Cuts the third batch off partition 0, as if it had never reached the disk. Returns where the log ends then. */
-  function cutLastBatch({ dataDir }: Place, recoveryPoint?: number): number {
-    const file = join(dataDir, `${TOPIC}-0`, `${'0'.repeat(20)}.log`);
-    const last = [...batchesOf(fs.readFileSync(file))].at(-1)!;
-    fs.truncateSync(file, last.at);
-    const checkpoint = join(dataDir, 'recovery-points.json');
-    const points = JSON.parse(fs.readFileSync(checkpoint, 'utf8')) as {
-      recoveryPoints: Record<string, number>;
-    };
-    for (const name of Object.keys(points.recoveryPoints))
-      if (name.endsWith('-0')) points.recoveryPoints[name] = recoveryPoint ?? last.header.baseOffset;
-    fs.writeFileSync(checkpoint, `${JSON.stringify(points)}\n`);
-    return last.header.baseOffset;
-  }
-
   /** Loads with the broker as it is: partition 0 is refused, partition 1 goes on. */
   async function expectStopped(place: Place, line: RegExp): Promise<void> {
     await sendRecords(
@@ -151,7 +135,7 @@ describe('a log that lost its end', () => {
   test('is refused by what is missing, and after it was filled with other records by the leader epoch', async () => {
     let place = await loadedPlace('killed');
     await place.broker.kill();
-    expect(cutLastBatch(place, 0)).toBe(20);
+    expect(cutLastBatch(place.dataDir, { topic: TOPIC, recoveryPoint: 0 })).toBe(20);
     place = { ...place, broker: await BrokerProcess.start(place.dataDir) };
     await using broker = place.broker;
     await expectStopped(
@@ -170,7 +154,7 @@ describe('a log that lost its end', () => {
     let place = await loadedPlace('quiet');
     await place.broker.stop();
     // In order, but the disk was put back to an earlier state: the broker has nothing to notice.
-    expect(cutLastBatch(place)).toBe(20);
+    expect(cutLastBatch(place.dataDir, { topic: TOPIC })).toBe(20);
     place = { ...place, broker: await BrokerProcess.start(place.dataDir) };
     await using broker = place.broker;
     const others = [...webRequests(500, 540)].map((record) => ({ ...record, partition: 0 }));

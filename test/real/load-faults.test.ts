@@ -5,68 +5,29 @@
  * load repairs by itself.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Broker } from '../../broker/broker.ts';
-import { firstThat, type GateRequest, type GateStop, HdfsGate } from '../support/hdfs-gate.ts';
-import { HdfsLoad, IMPATIENT, killHard, MOMENTS, PATIENT, warehouseAt } from '../support/hdfs-load.ts';
-import { addressOf, startBroker } from '../support/start-broker.ts';
-import { TempDir } from '../support/temp-dir.ts';
-import { type Hdfs, startHdfs, webHdfsPut } from './bed/hdfs.ts';
+import { firstThat, type GateRequest, type GateStop } from '../support/hdfs-gate.ts';
+import { type HdfsLoad, IMPATIENT, killHard, MOMENTS, PATIENT } from '../support/hdfs-load.ts';
+import { webHdfsPut } from './bed/hdfs.ts';
 import { waitFor } from './bed/wait.ts';
+import { GatedBed } from './gated-bed.ts';
 
-let dir: TempDir;
-let hdfs: Hdfs;
-let broker: Broker;
-let gate: HdfsGate;
+let bed: GatedBed;
 beforeAll(async () => {
-  dir = new TempDir('load-faults');
-  hdfs = await startHdfs();
-  broker = await startBroker(dir.join('data'));
-  gate = await HdfsGate.open({
-    nameNodes: [hdfs.nameNode.httpPort],
-    dataNodes: hdfs.dataNodes.map(({ httpPort }) => httpPort),
-  });
+  bed = await GatedBed.open('load-faults');
 });
-afterAll(async () => {
-  await gate[Symbol.asyncDispose]();
-  await broker.stop();
-  await hdfs[Symbol.asyncDispose]();
-  dir[Symbol.dispose]();
-});
+afterAll(() => bed[Symbol.asyncDispose]());
 beforeEach(() => {
-  gate.rule = () => undefined;
+  bed.gate.rule = () => undefined;
 });
-
-let topics = 0;
-/** A topic of 6,000 events of three hours, to be loaded through the gate. */
-const newLoad = () => {
-  const topic = `topic${++topics}`;
-  return HdfsLoad.of({
-    broker: addressOf(broker),
-    topic,
-    copies: dir.join(topic),
-    httpPort: () => hdfs.nameNode.httpPort,
-    warehouse: warehouseAt([gate.address('nn1')]),
-  });
-};
-const topicPath = () => `/warehouse/topic${topics}`;
-
-async function killNameNode(): Promise<void> {
-  await hdfs.nameNode.kill();
-  await gate.down('nn1');
-}
-
-async function startNameNode(): Promise<void> {
-  await hdfs.nameNode.start();
-  await gate.up('nn1');
-}
 
 /** Waits until the file that stopped half-way is there: a DataNode asks for its bytes before it has made it. */
 const untilMade = (load: HdfsLoad, { path }: GateRequest) =>
   waitFor('the file to be made', 30_000, async () =>
-    (await load.eyes.filesBelow('/_loader/staging')).has(path.slice(topicPath().length)),
+    (await load.eyes.filesBelow('/_loader/staging')).has(path.slice(bed.topicPath().length)),
   );
 
-const asSuperuser = (path: string, query: string) => webHdfsPut(hdfs.nameNode.httpPort, 'hdfs', path, query);
+const asSuperuser = (path: string, query: string) =>
+  webHdfsPut(bed.hdfs.nameNode.httpPort, 'hdfs', path, query);
 
 describe('kill -9 of the loader', () => {
   const at = (moment: keyof typeof MOMENTS, stop: GateStop['at']) => ({ moment, stop });
@@ -76,7 +37,7 @@ describe('kill -9 of the loader', () => {
     ['when its commit is made, but not answered', at('publishing', 'answer')],
     ['between the moves of published files', at('moving', 'answer')],
   ] as const)('%s', async (_, { moment, stop }) => {
-    await using load = await newLoad();
+    await using load = await bed.newLoad();
     const { promise: killed, resolve } = Promise.withResolvers<void>();
     const act = async () => {
       if (stop === 'body') await untilMade(load, await met);
@@ -84,7 +45,7 @@ describe('kill -9 of the loader', () => {
       resolve();
     };
     const { rule, met } = firstThat(MOMENTS[moment], { at: stop, act, cut: true });
-    gate.rule = rule;
+    bed.gate.rule = rule;
     const child = load.start();
     await killed;
     await load.nothingTwice();
@@ -92,7 +53,7 @@ describe('kill -9 of the loader', () => {
   });
 
   test('a commit that lands after its loader died, while another load fails and sweeps, has its files', async () => {
-    await using load = await newLoad();
+    await using load = await bed.newLoad();
     const [killed, landed] = [Promise.withResolvers<GateRequest>(), Promise.withResolvers<void>()];
     const held = firstThat(MOMENTS.publishing, {
       at: 'request',
@@ -102,30 +63,30 @@ describe('kill -9 of the loader', () => {
         await landed.promise;
       },
     });
-    gate.rule = held.rule;
+    bed.gate.rule = held.rule;
     const child = load.start();
     const { path, destination } = await killed.promise;
     const land = async () => {
       landed.resolve();
-      const record = destination.slice(topicPath().length);
+      const record = destination.slice(bed.topicPath().length);
       await waitFor('the commit to land', 30_000, async () =>
         (await load.eyes.filesBelow('/_loader/commits')).has(record),
       );
     };
-    gate.rule = (seen) => {
+    bed.gate.rule = (seen) => {
       if (MOMENTS.uploading(seen)) return { at: 'request', cut: true };
       const takesFiles = seen.op === 'DELETE' && path.startsWith(seen.path);
       return takesFiles ? { at: 'request', act: land } : undefined;
     };
     await load.fails(/upload .*\.staged: /, load.run());
-    gate.rule = () => undefined;
+    bed.gate.rule = () => undefined;
     await land();
     await load.heals();
   });
 });
 
 test('a loader that stands still at its commit, while another takes its place and dies half-way, takes nothing twice', async () => {
-  await using load = await newLoad();
+  await using load = await bed.newLoad();
   const held = firstThat(MOMENTS.publishing, {
     at: 'request',
     act: async () => {
@@ -135,12 +96,12 @@ test('a loader that stands still at its commit, while another takes its place an
       const isMoved = (seen: GateRequest) =>
         MOMENTS.moving(seen) && seen.destination.includes(`/p${partition}-`);
       const act = () => killHard(child).then(resolve);
-      gate.rule = firstThat(isMoved, { at: 'answer', act, cut: true }).rule;
+      bed.gate.rule = firstThat(isMoved, { at: 'answer', act, cut: true }).rule;
       const child = load.start();
       await killed;
     },
   });
-  gate.rule = held.rule;
+  bed.gate.rule = held.rule;
   expect((await load.run(PATIENT)).status).toBe(0);
   await load.nothingTwice();
   await load.heals();
@@ -148,7 +109,7 @@ test('a loader that stands still at its commit, while another takes its place an
 
 describe('DataNodes', () => {
   test('one killed in the middle of an upload is gone around', async () => {
-    await using load = await newLoad();
+    await using load = await bed.newLoad();
     const { rule, met } = firstThat(MOMENTS.uploading, {
       at: 'body',
       act: async () => {
@@ -156,24 +117,24 @@ describe('DataNodes', () => {
         await (await busy()).kill();
       },
     });
-    const busy = async () => hdfs.dataNodes[Number((await met).server.slice('dn'.length)) - 1]!;
-    gate.rule = rule;
+    const busy = async () => bed.hdfs.dataNodes[Number((await met).server.slice('dn'.length)) - 1]!;
+    bed.gate.rule = rule;
     await load.succeeds(load.run(PATIENT));
     await (await busy()).start();
     await load.heals();
   });
 
   test('all killed in the middle of an upload end the load', async () => {
-    await using load = await newLoad();
+    await using load = await bed.newLoad();
     const act = async () => {
       await untilMade(load, await met);
-      await Promise.all(hdfs.dataNodes.map((node) => node.kill()));
+      await Promise.all(bed.hdfs.dataNodes.map((node) => node.kill()));
     };
     const { rule, met } = firstThat(MOMENTS.uploading, { at: 'body', act });
-    gate.rule = rule;
+    bed.gate.rule = rule;
     const ended = await load.run();
-    await Promise.all(hdfs.dataNodes.map((node) => node.start()));
-    await hdfs.untilLive(2);
+    await Promise.all(bed.hdfs.dataNodes.map((node) => node.start()));
+    await bed.hdfs.untilLive(2);
     await load.fails(/upload .*(see the log of that DataNode|see "hdfs dfsadmin -report")/, ended);
     await load.heals();
   });
@@ -184,38 +145,38 @@ describe('kill -9 of the NameNode', () => {
     ['before the commit', { at: 'request', cut: true }],
     ['after the commit, before its answer', { at: 'answer', cut: true }],
   ] as const)('%s, and away for the rest of the load', async (_, stop) => {
-    await using load = await newLoad();
-    gate.rule = firstThat(MOMENTS.publishing, { ...stop, act: killNameNode }).rule;
+    await using load = await bed.newLoad();
+    bed.gate.rule = firstThat(MOMENTS.publishing, { ...stop, act: bed.killNameNode }).rule;
     const ended = await load.run();
-    await startNameNode();
+    await bed.startNameNode();
     await load.fails(/ECONNREFUSED.*; is it running/, ended);
     await load.heals();
   });
 
   test('after the commit, and back during the load: it finds its commit and goes on', async () => {
-    await using load = await newLoad();
+    await using load = await bed.newLoad();
     let back: Promise<void> | undefined;
     const act = async () => {
-      await killNameNode();
-      back = startNameNode();
+      await bed.killNameNode();
+      back = bed.startNameNode();
       back.catch(() => {}); // awaited below, when the load has ended
     };
-    gate.rule = firstThat(MOMENTS.publishing, { at: 'answer', act, cut: true }).rule;
+    bed.gate.rule = firstThat(MOMENTS.publishing, { at: 'answer', act, cut: true }).rule;
     await load.succeeds(load.run(PATIENT));
     await back;
     await load.heals();
   });
 
   test.each([0, 2])('during the commit, %d ms after it was sent, and back during the load', async (ms) => {
-    await using load = await newLoad();
+    await using load = await bed.newLoad();
     let back: Promise<void> | undefined;
     const act = async () => {
       await new Promise((resolve) => setTimeout(resolve, ms));
-      await killNameNode();
-      back = startNameNode();
+      await bed.killNameNode();
+      back = bed.startNameNode();
       back.catch(() => {}); // awaited below, when the load has ended
     };
-    gate.rule = firstThat(MOMENTS.publishing, { at: 'sent', act }).rule;
+    bed.gate.rule = firstThat(MOMENTS.publishing, { at: 'sent', act }).rule;
     const ended = await load.run(PATIENT);
     await back;
     if (ended.status === 0) await load.succeeds(ended);
@@ -224,31 +185,31 @@ describe('kill -9 of the NameNode', () => {
   });
 
   test('HDFS away for the whole load', async () => {
-    await using load = await newLoad();
-    await killNameNode();
+    await using load = await bed.newLoad();
+    await bed.killNameNode();
     const ended = await load.run();
-    await startNameNode();
+    await bed.startNameNode();
     await load.fails(/ECONNREFUSED.*; is it running, and is this its HTTP address\?/, ended);
     await load.heals();
   });
 });
 
 test('an answer of the NameNode to a commit that is lost is found out at once', async () => {
-  await using load = await newLoad();
-  gate.rule = firstThat(MOMENTS.publishing, { at: 'answer', cut: true }).rule;
+  await using load = await bed.newLoad();
+  bed.gate.rule = firstThat(MOMENTS.publishing, { at: 'answer', cut: true }).rule;
   await load.succeeds(load.run());
   await load.heals();
 });
 
 describe('safe mode, entered', () => {
   test.each(['placing', 'publishing'] as const)('at the moment of %s', async (moment) => {
-    await using load = await newLoad();
+    await using load = await bed.newLoad();
     const act = async () => {
-      await hdfs.dfsadmin('-safemode', 'enter');
+      await bed.hdfs.dfsadmin('-safemode', 'enter');
     };
-    gate.rule = firstThat(MOMENTS[moment], { at: 'request', act }).rule;
+    bed.gate.rule = firstThat(MOMENTS[moment], { at: 'request', act }).rule;
     const ended = await load.run();
-    await hdfs.dfsadmin('-safemode', 'leave');
+    await bed.hdfs.dfsadmin('-safemode', 'leave');
     await load.fails(/SafeModeException.*; wait until it leaves safe mode/, ended);
     await load.heals();
   });
@@ -260,11 +221,11 @@ describe('a quota', () => {
     ['of names, used up before an upload', 'placing', 'namespacequota', /NSQuota.*; raise the quota/],
     ['of names, used up after a commit', 'makingHour', 'namespacequota', /NSQuota.*; raise the quota/],
   ] as const)('%s', async (_, moment, kind, says) => {
-    await using load = await newLoad();
-    const act = () => asSuperuser(topicPath(), `op=SETQUOTA&${kind}=1`);
-    gate.rule = firstThat(MOMENTS[moment], { at: 'request', act }).rule;
+    await using load = await bed.newLoad();
+    const act = () => asSuperuser(bed.topicPath(), `op=SETQUOTA&${kind}=1`);
+    bed.gate.rule = firstThat(MOMENTS[moment], { at: 'request', act }).rule;
     const ended = await load.run();
-    await asSuperuser(topicPath(), `op=SETQUOTA&${kind}=-1`);
+    await asSuperuser(bed.topicPath(), `op=SETQUOTA&${kind}=-1`);
     await load.fails(says, ended);
     await load.heals();
   });
@@ -272,16 +233,16 @@ describe('a quota', () => {
 
 describe('a right that is missing', () => {
   test('for the whole warehouse', async () => {
-    await using load = await newLoad();
-    const mallory = load.run(IMPATIENT, warehouseAt([gate.address('nn1')], 'mallory'));
+    await using load = await bed.newLoad();
+    const mallory = load.run(IMPATIENT, bed.warehouse('mallory'));
     await load.fails(/Permission denied: user=mallory.*; give mallory the right to \/warehouse/, mallory);
     await load.heals();
   });
 
   test('taken away before a commit', async () => {
-    await using load = await newLoad();
+    await using load = await bed.newLoad();
     let closed = '';
-    gate.rule = (seen) => {
+    bed.gate.rule = (seen) => {
       if (closed !== '' || !MOMENTS.publishing(seen)) return undefined;
       closed = seen.destination.replace(/\/[^/]*$/, '');
       return { at: 'request', act: () => asSuperuser(closed, 'op=SETPERMISSION&permission=555') };

@@ -9,14 +9,14 @@ import { Kafka, logLevel } from 'kafkajs';
 import { expect } from 'vitest';
 import { webRequests } from './events.ts';
 import { queryTable, visibleFiles } from './foreign-eyes.ts';
-import { HdfsEyes } from './hdfs-eyes.ts';
+import { HdfsEyes, isSilence } from './hdfs-eyes.ts';
 import { createTopic, sendRecords } from './load-topic.ts';
 import { cleanEnvironment, type Ended, MAIN, runCli, statusOf } from './run-cli.ts';
 
 export const PARTITIONS = 2;
-const HOURS = 3;
+export const HOURS = 3;
 /** Sent at a time: as many for each hour of each partition. */
-const EVENTS = 6_000;
+export const EVENTS = 6_000;
 const LOOKS = 20;
 const LOOK_AGAIN_MS = 500;
 
@@ -30,6 +30,10 @@ const ALWAYS = [
   'webhdfs.retryBackoffMs=100',
   'webhdfs.minBlockBytes=4096',
 ];
+
+/** A command and its own options; topic, addresses and settings are added. */
+export type Command = readonly string[];
+const LOAD: Command = ['load'];
 
 /** What never stands in a line for people: users and tokens of a request. */
 const SECRETS = /user\.name=|delegation=|token=|doas=|\/\/[^/\s]*@/i;
@@ -50,53 +54,70 @@ export class HdfsLoad implements AsyncDisposable {
   readonly eyes: HdfsEyes;
   readonly #options: HdfsLoadOptions;
   #sent = 0;
+  /** Of them, those that every marked hour must hold. */
+  #covered = EVENTS;
 
   private constructor(options: HdfsLoadOptions) {
     this.#options = options;
-    this.eyes = new HdfsEyes(options.httpPort, options.topic, options.copies);
+    const { httpPort, topic, copies } = options;
+    this.eyes = new HdfsEyes(httpPort, topic, copies, (marked) => this.#judge(marked));
   }
 
   /** Makes the topic, fills it, and begins to look at its table. */
-  static async of(options: HdfsLoadOptions): Promise<HdfsLoad> {
+  static async of(options: HdfsLoadOptions, timestampMs?: number): Promise<HdfsLoad> {
     const load = new HdfsLoad(options);
     await createTopic(options.broker, options.topic, PARTITIONS);
-    await load.send();
+    await load.send(timestampMs);
     load.eyes.watch();
     return load;
   }
 
   /** Adds as many records again. Hours may be marked before: a mark speaks of what the log held when the load began. */
-  async send(): Promise<void> {
+  async send(timestampMs = Date.now()): Promise<void> {
     const { broker, topic } = this.#options;
     const until = this.#sent + EVENTS;
+    const events = webRequests(this.#sent, until, { partitions: PARTITIONS, hours: HOURS });
     await sendRecords(
       broker,
       topic,
-      webRequests(this.#sent, until, { partitions: PARTITIONS, hours: HOURS }),
+      events.map((event) => ({ ...event, timestampMs })),
     );
     this.#sent = until;
   }
 
-  #arguments(settings: readonly string[], warehouse = this.#options.warehouse): string[] {
+  #arguments(command: Command, settings: readonly string[], warehouse = this.#options.warehouse): string[] {
     const { topic, broker } = this.#options;
     const all = [...ALWAYS, ...settings, `topics.${topic}.schema=web_request`];
     return [
-      ...['load', '--topic', topic, '--broker', broker, '--warehouse', warehouse],
+      ...[...command, '--topic', topic, '--broker', broker, '--warehouse', warehouse],
       ...all.flatMap((setting) => ['--set', setting]),
     ];
   }
 
   /** A load to its end. */
   async run(settings: readonly string[] = IMPATIENT, warehouse?: string): Promise<Ended> {
-    const ended = await runCli(this.#arguments(settings, warehouse));
+    return await this.command(LOAD, settings, warehouse);
+  }
+
+  /** Any command about the topic, to its end. */
+  async command(words: Command, settings: readonly string[] = IMPATIENT, warehouse?: string): Promise<Ended> {
+    const ended = await runCli(this.#arguments(words, settings, warehouse));
     expect(ended.stderr + ended.stdout).not.toMatch(SECRETS);
     return ended;
   }
 
-  /** A load that the test kills: the loading process itself. */
-  start(settings: readonly string[] = IMPATIENT): ChildProcess {
+  /** One that ends well. Returns its result. */
+  async does<T>(words: Command, settings: readonly string[] = PATIENT): Promise<T> {
+    const { status, stdout, stderr } = await this.command([...words, '--json'], settings);
+    expect([status, stderr]).toEqual([0, '']);
+    await this.nothingTwice();
+    return JSON.parse(stdout) as T;
+  }
+
+  /** A load, or another command, that the test kills: the working process itself. */
+  start(settings: readonly string[] = IMPATIENT, words: Command = LOAD): ChildProcess {
     // The flag as bin/millrace.mjs gives it.
-    const argv = ['--no-memory-protection-keys', MAIN, ...this.#arguments(settings)];
+    const argv = ['--no-memory-protection-keys', MAIN, ...this.#arguments(words, settings)];
     return spawn(process.execPath, argv, {
       stdio: ['ignore', 'inherit', 'inherit'],
       env: cleanEnvironment(),
@@ -120,6 +141,7 @@ export class HdfsLoad implements AsyncDisposable {
     expect([status, stderr]).toEqual([0, '']);
     await this.nothingTwice();
     await this.eachOnce();
+    this.#covered = this.#sent;
   }
 
   async #look(): Promise<void> {
@@ -127,13 +149,14 @@ export class HdfsLoad implements AsyncDisposable {
       try {
         return await this.eyes.look();
       } catch (error) {
-        if (tries === LOOKS || (error as Error).name === 'Error') throw error;
+        if (tries === LOOKS || !isSilence(error)) throw error;
         await sleep(LOOK_AGAIN_MS);
       }
     }
   }
 
-  async #query(sql: string): Promise<Record<string, unknown>[]> {
+  /** DuckDB over the table as it was last looked at. */
+  async query(sql: string): Promise<Record<string, unknown>[]> {
     const { copies } = this.eyes;
     const { topic } = this.#options;
     return visibleFiles(copies, topic).length === 0 ? [] : await queryTable(copies, topic, sql);
@@ -142,19 +165,22 @@ export class HdfsLoad implements AsyncDisposable {
   /** What holds at any time HDFS can be looked at: no offset twice, none that the log does not have, marked hours whole. */
   async nothingTwice(): Promise<void> {
     await this.#look();
-    const wrong = await this.#query(
+    await this.#judge(await this.eyes.marked());
+  }
+
+  async #judge(marked: readonly string[]): Promise<void> {
+    const wrong = await this.query(
       `SELECT _partition, _offset, count(*) AS n FROM TABLE GROUP BY ALL
        HAVING n > 1 OR any_value(bytes) <> _offset * ${PARTITIONS} + _partition LIMIT 3`,
     );
     expect(wrong).toEqual([]);
-    for (const marked of await this.eyes.marked()) {
-      const [dt, hour] = /^dt=(.*)\/hour=(.*)$/.exec(marked)!.slice(1);
-      const rows = await this.#query(
-        `SELECT count(*)::INT AS n FROM TABLE
-         WHERE dt = '${dt}' AND hour = '${hour}' AND _offset < ${EVENTS / PARTITIONS}`,
-      );
-      expect(rows, `${marked} is marked`).toEqual([{ n: EVENTS / HOURS }]);
-    }
+    const rows = await this.query(
+      `SELECT 'dt=' || dt || '/hour=' || hour AS hour, count(*)::INT AS n FROM TABLE
+       WHERE _offset < ${this.#covered / PARTITIONS} GROUP BY ALL`,
+    );
+    const rowsOf = new Map(rows.map(({ hour, n }) => [hour, n]));
+    for (const hour of marked)
+      expect([hour, rowsOf.get(hour)], 'a marked hour').toEqual([hour, this.#covered / HOURS]);
   }
 
   /** Every record that the broker holds is in the table, once, and nothing waits in staging. */
@@ -163,7 +189,7 @@ export class HdfsLoad implements AsyncDisposable {
     const admin = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).admin();
     await admin.connect();
     const log = await admin.fetchTopicOffsets(topic).finally(() => admin.disconnect());
-    const rows = await this.#query(
+    const rows = await this.query(
       `SELECT _partition AS partition, count(*)::INT AS rows, count(DISTINCT _offset)::INT AS offsets,
          min(_offset)::INT AS low, max(_offset)::INT + 1 AS high FROM TABLE GROUP BY ALL ORDER BY ALL`,
     );
@@ -180,6 +206,12 @@ export class HdfsLoad implements AsyncDisposable {
   /** The end of a case: what it left is repaired by one load, and another finds nothing to do. */
   async heals(): Promise<void> {
     await this.succeeds();
+    await this.settles();
+  }
+
+  /** The end of a case that was repaired: everything is there once, and at no time anything was seen that nobody may see. */
+  async settles(): Promise<void> {
+    await this.eachOnce();
     await this.eyes.rest();
     expect(this.eyes.looks).toBeGreaterThan(1);
   }
@@ -213,6 +245,12 @@ export const MOMENTS = {
   /** A published file gets its final name. */
   moving: ({ op, destination }: { op: string; destination: string }) =>
     op === 'RENAME' && /\/dt=[^/]*\/hour=[^/]*\/p[^/]*\.parquet$/.test(destination),
+  /** A rewrite is renamed: replay, compaction, undo, expiry. */
+  rewriting: ({ op, destination }: { op: string; destination: string }) =>
+    op === 'RENAME' && /\/rewrites\/g=\d+\/\d{8}\.json$/.test(destination),
+  /** A file that a rewrite removes goes to the trash. */
+  retiring: ({ op, destination }: { op: string; destination: string }) =>
+    op === 'RENAME' && destination.endsWith('.retired'),
   /** The directory of an hour is made, right after a commit was published. */
   makingHour: ({ op, path }: { op: string; path: string }) =>
     op === 'MKDIRS' && /\/dt=[^/]*\/hour=[^/]*$/.test(path),

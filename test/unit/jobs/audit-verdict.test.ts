@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { type HourCounts, verdictOf } from '../../../jobs/audit-verdict.ts';
 
+const of = (missing: number, surplus: number, isSettled = true) => ({ missing, surplus, isSettled });
 const WHOLE: HourCounts = { broker: 10, ahead: 0, loader: 10, files: 10, isSame: true, complete: true };
 
 test.each<[string, Partial<HourCounts>, string]>([
@@ -16,4 +17,25 @@ test.each<[string, Partial<HourCounts>, string]>([
   ['as many, but other ones', { isSame: false }, 'SHORT'],
   ['a file too many and a row too few', { broker: 12, files: 11 }, 'SHORT'],
   ['wrong before it is complete', { complete: false, files: 9 }, 'SHORT'],
+  ['producers say the same', { fromProducers: of(0, 0) }, 'OK'],
+  [
+    'producers say the same of an hour that is not complete',
+    { complete: false, fromProducers: of(0, 0) },
+    'PENDING',
+  ],
+  ['the log has fewer than producers say', { fromProducers: of(2, 0) }, 'SHORT'],
+  ['the log has more than producers say', { fromProducers: of(0, 2) }, 'OVER'],
+  ['one producer lost some, another has too many', { fromProducers: of(1, 2) }, 'SHORT'],
+  [
+    'fewer than producers say, but the hour is not over',
+    { complete: false, fromProducers: of(2, 0, false) },
+    'PENDING',
+  ],
+  [
+    'more than producers say, but the hour is not over',
+    { complete: false, fromProducers: of(0, 2, false) },
+    'PENDING',
+  ],
+  ['an hour that is over, of which nothing came', { complete: false, fromProducers: of(2, 0) }, 'SHORT'],
+  ['as many as producers say, but a file is there twice', { files: 14, fromProducers: of(0, 0) }, 'OVER'],
 ])('%s', (_, counts, verdict) => expect(verdictOf({ ...WHOLE, ...counts })).toBe(verdict));

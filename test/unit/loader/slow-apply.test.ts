@@ -9,7 +9,7 @@ import type { Commit } from '../../../loader/commit.ts';
 import { asDataFile } from '../../../loader/fold.ts';
 import { removeHistory, sealChain, sealRewriteLog } from '../../../loader/generation.ts';
 import { markersStagingDirectory, successPath } from '../../../loader/paths.ts';
-import { recoverChain, recoverRewrites, recoverTopic } from '../../../loader/recover.ts';
+import { RecoveredTopic, recoverChain, recoverRewrites, recoverTopic } from '../../../loader/recover.ts';
 import type { Rewrite } from '../../../loader/rewrite.ts';
 import { rewriteTopic } from '../../../loader/rewrite-topic.ts';
 import type { Store } from '../../../loader/store/store.ts';
@@ -37,12 +37,16 @@ const mark = async () => {
 
 /** Takes the hour out of the table. */
 const expireHour = async (): Promise<Rewrite> =>
-  (await rewriteTopic(store, TOPIC, { run: 'expiry', now: () => NOW_MS }, async ({ live }) => ({
-    kind: 'expire',
-    removes: [...live.values()].map(asDataFile),
-    adds: [],
-    expiredBefore: '2026-03-02T00',
-  })))!;
+  (await rewriteTopic(
+    new RecoveredTopic(store, TOPIC),
+    { run: 'expiry', now: () => NOW_MS },
+    async ({ live }) => ({
+      kind: 'expire',
+      removes: [...live.values()].map(asDataFile),
+      adds: [],
+      expiredBefore: '2026-03-02T00',
+    }),
+  ))!;
 
 test('a file that was expired, and its expiry forgotten, is not missed by who applies its commit late', async () => {
   await expireHour();

@@ -49,6 +49,7 @@ export function handler<Req extends Shape, Res extends Shape>(
   handle: Handler<Req, Res>['handle'],
   { isAdvertised = true } = {},
 ): Handler {
+  // In a list of handlers each takes its own request only; dispatch gives it what its own codec decoded.
   return { api, isAdvertised, handle } as unknown as Handler;
 }
 

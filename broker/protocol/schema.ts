@@ -290,6 +290,7 @@ type ElementInput<E> = E extends Shape ? WriteOf<E> : WriteType<E>;
 
 function elementField(element: Shape | Field<unknown, never, boolean>): Field<unknown, unknown, boolean> {
   const chosen = element instanceof Field ? element : struct(element);
+  // A field of anything: the array's type keeps what it is of.
   return chosen as unknown as Field<unknown, unknown, boolean>;
 }
 

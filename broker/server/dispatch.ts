@@ -79,6 +79,7 @@ function knownError(error: unknown, { api }: Handler, { logger }: BrokerContext)
 /** An empty response with the error where the API has a place for one. */
 function refuse({ api }: Handler, { correlationId }: RequestHeader, version: number, error: KafkaError) {
   const body = { ...api.responseCodec(version).zero(), errorCode: error.code };
+  // Any one of the APIs: its own codec made the body.
   return encodeResponse(api, version, correlationId, body as never);
 }
 

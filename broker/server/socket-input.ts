@@ -19,6 +19,7 @@ interface SocketInside {
  * buffer is used.
  */
 export function readInto(socket: Socket, buffer: Buffer, onBytes: (bytes: Buffer) => void): boolean {
+  // Node's own, in no type; what is not as expected is found out below.
   const inside = socket as unknown as SocketInside;
   const symbols = Object.getOwnPropertySymbols(socket);
   const bufferKey = symbols.find(({ description }) => description === 'kBuffer');

@@ -103,6 +103,7 @@ describe('socket input', () => {
 
   test('a Node without the way in reads the same by events', async () => {
     const hide = (socket: net.Socket) => {
+      // Node's own, in no type: the object that the system reads into.
       const { _handle: handle } = socket as unknown as { _handle: object };
       Object.defineProperty(handle, 'useUserBuffer', { value: undefined });
     };

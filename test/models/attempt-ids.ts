@@ -22,6 +22,7 @@ export function drawFor(of: IdSource | undefined): void {
 /** Takes the place of `randomUUID` until disposed. */
 export function predictableIds(): Disposable {
   const real = crypto.randomUUID;
+  // Its type promises the form of a UUID, which nothing reads.
   crypto.randomUUID = (() => `${source.name}-${source.drawn++}`) as unknown as typeof real;
   syncBuiltinESMExports();
   return {

@@ -62,7 +62,7 @@ export function runOf({ store, world, name, now }: Context): TopicRun {
     store,
     made: new MadeDirectories(store),
     client: {} as KafkaClient,
-    pool: pool as unknown as TopicRun['pool'],
+    pool: pool as unknown as TopicRun['pool'], // runs tasks, and nothing else is asked of it
     now,
     look: async (partition) => ({ topicId: TOPIC_ID, logStart: 0, highWatermark: world.endOf(partition) }),
     task: {} as TopicRun['task'],
@@ -215,6 +215,7 @@ async function judge(
   const loader = { graceMs: 0, emptyHoursPerRun: 4, sealAfterRecords: sealAfter };
   const options = { store, client: { metadata }, settings: { loader }, warn, run: id.run, now };
   const seen = { markedHours, skewMs: 0, takenMs: now() };
+  // Of client and settings only what judging asks for.
   const judgement = await judgeTopic(options as unknown as JudgeTopicOptions, TOPIC, seen);
   if (failure !== undefined) throw failure;
   const counted = { hoursMarked: judgement!.marked.length, judgedHeads: judgement!.judgedHeads };

@@ -20,7 +20,7 @@ export const rowsOf = (body: Buffer): Row[] =>
     .toString()
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => line.split(':').map(Number) as unknown as Row);
+    .map((line) => line.split(':').map(Number) as unknown as Row); // as many numbers as were written
 
 export interface WorldOptions {
   /** Events in the log when the run begins, by partition. */

@@ -13,6 +13,7 @@ interface ForeignApi {
 /** Their codec of a version. */
 export function foreign(api: AnyApi, version: number): ForeignApi {
   const name = `${api.name[0]?.toLowerCase()}${api.name.slice(1)}V${version}`;
+  // By a name that is put together, which no type of the module has.
   return (platformatic as unknown as Record<string, ForeignApi>)[name] as ForeignApi;
 }
 
@@ -36,5 +37,6 @@ export function common(ours: unknown, theirs: unknown): unknown {
   if (theirs === null || typeof theirs !== 'object' || ours === null || typeof ours !== 'object')
     return theirs;
   const known = Object.entries(theirs).filter(([name]) => name in ours);
+  // `in` was asked above for each name.
   return Object.fromEntries(known.map(([name, value]) => [name, common((ours as never)[name], value)]));
 }

@@ -236,9 +236,11 @@ function watchSorter(faults: Faults): void {
 async function install(plan: FaultPlan): Promise<void> {
   const faults = new Faults(plan);
   setClocks(plan);
+  // A class's methods, looked at as a table of functions: that is what wrapping replaces.
   wrapStore(DirectoryStore.prototype as unknown as StoreMethods, plan, faults);
   if (process.argv.some((word) => /^s?webhdfs:/.test(word))) {
     const { WebHdfsStore } = await import('../../../loader/store/webhdfs-store.ts');
+    // As above.
     wrapStore(WebHdfsStore.prototype as unknown as StoreMethods, plan, faults);
   }
   watchSorter(faults);

@@ -164,7 +164,7 @@ function chainOf(first: number, records: ['data' | 'gap', number][]): Chain {
     base: { incarnation: 0, head: first },
     commits,
     head: starts.at(-1),
-  } as unknown as Chain;
+  } as unknown as Chain; // all that the plan reads of one
 }
 
 describe('what a replay reads', () => {

@@ -19,10 +19,10 @@ const chain = (partition: number, rewriteSeq: number, files: DataFile[], commits
     partition,
     base: { rewriteSeq, files },
     commits: commits.map((of) => ({ files: of })),
-  }) as unknown as Chain;
+  }) as unknown as Chain; // all that the fold reads of one
 
 const rewrite = (seq: number, removes: DataFile[], adds: DataFile[]) =>
-  ({ seq, removes, adds }) as unknown as Rewrite;
+  ({ seq, removes, adds }) as unknown as Rewrite; // all that the fold reads of one
 
 describe('the fold', () => {
   const [a, b] = [file(0, 0, 10), file(1, 0, 10)];

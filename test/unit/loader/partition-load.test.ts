@@ -46,6 +46,7 @@ async function loadWhile(seen: LogView, epochEnd = 100): Promise<number> {
   const endOfEpoch = async (_: unknown, leaderEpoch: number) => ({ leaderEpoch, endOffset: epochEnd });
   const run = {
     store,
+    // All that loading one partition asks of client and pool.
     client: { endOfEpoch } as unknown as KafkaClient,
     pool: { run: async () => ({ ...done, last: { baseOffset: 0, crc: 0 } }) } as unknown as TopicRun['pool'],
     now: Date.now,

@@ -10,7 +10,7 @@ import { TempDir } from '../../support/temp-dir.ts';
 const TOPIC = 't';
 const want = (start: number): WantedName => ({ kind: 'commit', partition: 0, generation: 0, start });
 
-/** A chain with one record, of the attempt `winner`, from offset 0 to 10. */
+/** A chain with one record, of the attempt `winner`, from offset 0 to 10; of chain and log only what a sweep reads. */
 const chains = new Map([
   [0, { generation: 0, head: 10, commits: [{ start: 0, attempt: 'winner' }] } as unknown as Chain],
 ]);

@@ -31,6 +31,7 @@ function clientOf(answer: (offset: number, committed: boolean) => Buffer): Kafka
     return { errorCode: 0, responses: [{ partitions: [{ errorCode: 0, records, ...offsets }] }] };
   };
   const connection = { isOpen: true, send, giveBack: () => {}, close: async () => {} };
+  // All that fetching asks of a client.
   return { connectToLeader: async () => connection, retryPolicy: { retries: 0 } } as unknown as KafkaClient;
 }
 

@@ -24,7 +24,7 @@ test('any key goes where kafkajs and platformatic send it', () => {
       const key = Buffer.from(bytes);
       const theirs = kafkajs({
         topic: 't',
-        partitionMetadata: partitionMetadata as never,
+        partitionMetadata: partitionMetadata as never, // of it the partitioner reads the ids alone
         message: { key, value: null },
       });
       expect(partitionOf(key, 7)).toBe(theirs);

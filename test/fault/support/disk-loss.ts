@@ -61,7 +61,8 @@ export function loseUnsynced(root: string, scratch: string): number {
       return ino === undefined || isWritten ? [] : [ino];
     }),
   );
-  return undone + (unsynced.size > 0 ? cutFiles(root, unsynced) : 0);
+  // The warehouse itself may be gone with the directory that a first load made for it.
+  return undone + (unsynced.size > 0 && existsSync(root) ? cutFiles(root, unsynced) : 0);
 }
 
 type IsSafe = (directory: string, done: Done) => boolean;

@@ -19,6 +19,10 @@ export const REASONS = {
   'not an integer': 'a number with a fraction where the schema says integer',
   range: 'the number does not fit its type',
   time: 'no RFC 3339 date-time with offset, at most 6 fraction digits and a real calendar date',
+  uuid: 'no UUID of 8-4-4-4-12 hexadecimal digits',
+  decimal: 'the text is no decimal number of digits and a point',
+  scale: 'the decimal number has more digits after the point than its type',
+  null: 'null in a list or a map whose schema does not allow it',
   'time out of bounds': 'the event time lies before or after what the settings allow',
 } as const;
 

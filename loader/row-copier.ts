@@ -3,6 +3,7 @@
  * counted again from the new file, row by row, because from then on it stands for rows that may be nowhere else.
  */
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { isGrownFrom } from './column-growth.ts';
 import type { FilePart } from './commit.ts';
 import { RowTally, totalOf, visitRows } from './row-tally.ts';
 
@@ -39,7 +40,7 @@ const sqlName = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const fileList = (paths: readonly string[]) =>
   `read_parquet([${paths.map(sqlString).join(', ')}], union_by_name = true, hive_partitioning = false)`;
 
-/** Two files of one hour whose columns of one name differ in type can't become one. */
+/** Two files of one hour whose columns of one name differ in type, other than by new fields of a struct, can't become one. */
 export class ColumnsDiffer extends Error {
   override name = 'ColumnsDiffer';
 }
@@ -75,10 +76,10 @@ export class RowCopier implements AsyncDisposable {
     const types = new Map<string, string>();
     for (const columns of each.sort((a, b) => b.length - a.length))
       for (const [name, type] of columns as [string, string][]) {
-        const known = types.get(name);
-        if (known !== undefined && known !== type)
+        const known = types.get(name) ?? type;
+        if (!isGrownFrom(known, type) && !isGrownFrom(type, known))
           throw new ColumnsDiffer(`column ${name} is ${known} in one file and ${type} in another`);
-        types.set(name, type);
+        types.set(name, isGrownFrom(known, type) ? type : known);
       }
     return [...types.keys()];
   }

@@ -8,7 +8,7 @@ import { Argument, type Command } from 'commander';
 import type { Settings } from '../config/settings.ts';
 import type { Hour } from '../loader/hour.ts';
 import type { Dialect } from '../schemas/column-types.ts';
-import { addHour, ddlOf } from '../schemas/ddl.ts';
+import { addHour, ddlOf, shortDecimals } from '../schemas/ddl.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { hourText } from './options.ts';
@@ -34,7 +34,7 @@ async function ddl(
   dialect: Dialect,
   name: string | undefined,
 ): Promise<void> {
-  const { settings, out } = context;
+  const { settings, out, log } = context;
   const { findSchema } = await import('../schemas/event-schema.ts');
   const topic = options.topic ?? name;
   if (topic === undefined)
@@ -57,6 +57,11 @@ async function ddl(
   const statements = [create, ...(hours.length > 0 ? hours : register)];
   out.object({ dialect, table, schema: schema?.name ?? 'raw', sha256: schema?.sha256 ?? null, statements });
   for (const statement of statements) out.line(`${statement};`);
+  const short = dialect === 'hive' ? shortDecimals(schema?.columns ?? []) : [];
+  if (short.length > 0)
+    log.warn(
+      `${table}: the SerDe of Hive 2.3 fails on decimals of less than 19 digits (${short.join(', ')}); have it read others, or give them more digits before they are first loaded`,
+    );
 }
 
 /** The hours from `--from` to before `--to`. */

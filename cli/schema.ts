@@ -8,6 +8,7 @@ import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { defineCheck } from './schema-check.ts';
 import { defineDdl } from './schema-ddl.ts';
+import { defineInfer } from './schema-infer.ts';
 import { kindsText } from './schema-kinds.ts';
 import { tableText } from './table.ts';
 
@@ -49,4 +50,5 @@ export function define(command: Command, act: Act): void {
   ]);
   defineCheck(command, act);
   defineDdl(command, act);
+  defineInfer(command, act);
 }

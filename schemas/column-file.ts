@@ -19,9 +19,10 @@ const MAX_COLUMNS = 1_000;
 const MAX_DEPTH = 12;
 /** The most digits of a decimal that every reader knows. */
 const MAX_PRECISION = 38;
-const COLUMN_NAME = /^[a-zA-Z][a-zA-Z0-9_]{0,127}$/;
+/** What a column may be called. */
+export const COLUMN_NAME = /^[a-zA-Z][a-zA-Z0-9_]{0,127}$/;
 /** The columns of the table's path; a column of that name would hide or be hidden by them. */
-const PATH_COLUMNS = ['dt', 'hour'];
+export const PATH_COLUMNS = ['dt', 'hour'];
 const TYPE_KEYS = ['type', 'title', 'description', '$comment', 'examples'];
 const DECIMAL = 'x-decimal';
 

@@ -3,7 +3,7 @@
  * schema, and the two of the path. Every version of a schema has its own statements; old files read as null in columns
  * that they don't have.
  */
-import { type Column, quotedName, typeName } from './column.ts';
+import { type Column, quotedName, typeName, type ValueType } from './column.ts';
 import { COLUMN_TYPES, type Dialect } from './column-types.ts';
 
 /** What the statements are about. */
@@ -71,6 +71,21 @@ export function ddlOf(dialect: Dialect, of: TableOf): Ddl {
     create: `CREATE TABLE ${table} (\n  ${declared.join(',\n  ')})\nUSING PARQUET\nPARTITIONED BY (${partitions})\n${location}`,
     register: [`ALTER TABLE ${table} RECOVER PARTITIONS`],
   };
+}
+
+/** The most digits of a decimal that the file keeps as a number, not as bytes. */
+const NUMBER_DIGITS = 18;
+
+/** Where columns have decimals that the SerDe of Hive 2.3 can't read: it knows them as bytes only. */
+export function shortDecimals(columns: readonly Column[], path = ''): string[] {
+  return columns.flatMap((column) => inValue(column, path + column.name));
+}
+
+function inValue(value: ValueType, place: string): string[] {
+  if (value.type === 'decimal') return value.precision <= NUMBER_DIGITS ? [place] : [];
+  if (value.type === 'struct') return shortDecimals(value.fields, `${place}.`);
+  if (value.type === 'list') return inValue(value.items, `${place}[]`);
+  return value.type === 'map' ? inValue(value.values, `${place}{}`) : [];
 }
 
 /** The statement by which Hive and Spark learn of one hour, `2026-11-22T13`. */

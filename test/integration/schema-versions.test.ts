@@ -113,4 +113,15 @@ describe('a schema that grows', () => {
     expect(files()).toHaveLength(1);
     expect(await byView()).toEqual(VERSIONS_ROWS);
   });
+
+  test('is proposed from the records of the topic', async () => {
+    const { status, stdout, stderr } = await runCli(['schema', 'infer', '--topic', TOPIC, ...common()]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const { properties } = JSON.parse(stdout) as { properties: Record<string, unknown> };
+    const { properties: own } = JSON.parse(NEW_TEXT) as { properties: Record<string, unknown> };
+    expect(Object.keys(properties)).toEqual(Object.keys(own));
+    expect(properties['order_id']).toEqual(own['order_id']);
+    const missing = await runCli(['schema', 'infer', '--topic', 'nowhere', ...common()]);
+    expect(missing.stderr).toMatch(/no topic nowhere on the broker/);
+  });
 });

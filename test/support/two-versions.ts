@@ -66,13 +66,18 @@ export const NEW_EVENTS = [
   { ...base, event_type: 'order', lines: [], attrs: {} },
 ].map((event) => JSON.stringify(event));
 
-/** A query in the dialect of a reader; times come as microseconds, decimals as text. `microseconds` makes the former. */
+/** A query in the dialect of a reader; times come as microseconds, decimals as text. `microseconds` makes the former, `price` may
+ * be left out. */
 export const versionsQuery = (
   table: string,
-  { microseconds, first }: { microseconds: (value: string) => string; first: 0 | 1 },
+  {
+    microseconds,
+    first,
+    price = 'price',
+  }: { microseconds: (value: string) => string; first: 0 | 1; price?: 'price' | 'NULL' },
 ): string => `SELECT CAST(_offset AS INT) AS o, event_type, place.lat AS lat, place.name AS name,
   CAST(${microseconds('place.since')} AS VARCHAR(20)) AS since, tags[${first + 1}] AS second_tag, tags[${first + 2}] AS third_tag,
-  CAST(price AS VARCHAR(50)) AS price, order_id, CAST(attrs['b'] AS VARCHAR(20)) AS b, CAST(total AS VARCHAR(50)) AS total,
+  CAST(${price} AS VARCHAR(50)) AS price, order_id, CAST(attrs['b'] AS VARCHAR(20)) AS b, CAST(total AS VARCHAR(50)) AS total,
   lines[${first}].sku AS sku, lines[${first + 1}].gift AS gift, lines IS NULL AS no_lines, hour
   FROM ${table} ORDER BY o`;
 

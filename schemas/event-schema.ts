@@ -19,6 +19,9 @@ export interface EventSchema {
   columns: readonly Column[];
 }
 
+/** Where schemas are found. */
+type SchemaSettings = Pick<Settings, 'topics'> & { schemas: Pick<Settings['schemas'], 'dir'> };
+
 /** A schema file that cannot be used: the message names file, place and remedy. */
 export class SchemaError extends Error {
   override name = 'SchemaError';
@@ -84,10 +87,7 @@ function eventTimeOf(value: unknown, columns: Column[], fail: Fail): string {
  * else undefined: a raw table. Schemas of `schemas.dir` win over the built-in ones. A schema that is named in the
  * settings and isn't there, or a file that can't be used, throws SchemaError: never a silent raw table.
  */
-export async function findSchema(
-  topic: string,
-  settings: Pick<Settings, 'topics' | 'schemas'>,
-): Promise<EventSchema | undefined> {
+export async function findSchema(topic: string, settings: SchemaSettings): Promise<EventSchema | undefined> {
   const named = settings.topics[topic]?.schema;
   const found = await readSchema(named ?? topic, settings.schemas.dir);
   if (found !== undefined || named === undefined) return found;

@@ -9,6 +9,7 @@ export const REASONS = {
   'corrupt batch':
     'the rest of the batch can not be read although its checksum is right; the value is the whole batch',
   headers: 'the headers of the record can not be read',
+  avro: 'the value is not what the schema whose number it bears says',
   'not utf-8': 'the value is not UTF-8',
   'not json': 'JSON.parse refuses the value',
   'not an object': 'the value is JSON, but no object',

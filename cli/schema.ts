@@ -10,6 +10,7 @@ import { defineCheck } from './schema-check.ts';
 import { defineDdl } from './schema-ddl.ts';
 import { defineInfer } from './schema-infer.ts';
 import { kindsText } from './schema-kinds.ts';
+import { defineVersions } from './schema-versions.ts';
 import { tableText } from './table.ts';
 
 async function list({ settings, out }: CommandContext): Promise<void> {
@@ -51,4 +52,5 @@ export function define(command: Command, act: Act): void {
   defineCheck(command, act);
   defineDdl(command, act);
   defineInfer(command, act);
+  defineVersions(command, act);
 }

@@ -107,6 +107,16 @@ describe('a schema that grows', () => {
     });
   });
 
+  test('is remembered version by version, with the offsets that each loaded', async () => {
+    const { stdout } = await runCli(['schema', 'versions', '--topic', TOPIC, '--json', ...common()]);
+    const { current, versions } = JSON.parse(stdout) as { current: { sha256: string }; versions: unknown[] };
+    expect(versions).toMatchObject([
+      { name: TOPIC, rows: 2, files: 1, offsets: { 0: [0, 2] } },
+      { name: TOPIC, rows: 2, files: 1, offsets: { 0: [2, 4] }, sha256: current.sha256 },
+    ]);
+    expect(versions[0]).not.toMatchObject({ sha256: current.sha256 });
+  });
+
   test('is one file after compaction, with the same rows', async () => {
     const compact = await runCli(['compact', '--topic', TOPIC, '--hour', '2026-03-01T05', ...common()]);
     expect(compact.stderr).toBe('');

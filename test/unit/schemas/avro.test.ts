@@ -148,6 +148,11 @@ describe('an Avro value becomes the JSON of the same value', () => {
     const nulls = compileAvro('{"type":"array","items":"null"}');
     const huge = Buffer.from([0xfe, 0xff, 0xff, 0xff, 0x0f, 0]);
     expect(nulls(huge, 0, huge.length)).toBeUndefined();
+    const count = [0x80, 0x9f, 0x49]; // 600,000
+    const once = Buffer.from([...count, 0]);
+    expect(nulls(once, 0, once.length)).toHaveLength(5 * 600_000 + 1);
+    const twice = Buffer.from([...count, ...count, 0]);
+    expect(nulls(twice, 0, twice.length)).toBeUndefined();
     const self = compileAvro(
       JSON.stringify({ type: 'record', name: 'S', fields: [{ name: 's', type: ['null', 'S'] }] }),
     );

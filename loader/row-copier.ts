@@ -84,6 +84,17 @@ export class RowCopier implements AsyncDisposable {
     return [...types.keys()];
   }
 
+  /** The columns of one file by name, and these types, all as DuckDB writes types. */
+  async typesOf(
+    path: string,
+    types: readonly string[],
+  ): Promise<{ file: [string, string][]; types: string[] }> {
+    const described = await this.#rows(`DESCRIBE SELECT * FROM ${fileList([path])}`);
+    const nulls = types.map((type, i) => `typeof(CAST(NULL AS ${type})) AS t${i}`);
+    const [row = []] = types.length === 0 ? [] : await this.#rows(`SELECT ${nulls.join(', ')}`);
+    return { file: described.map(([name, type]) => [String(name), String(type)]), types: row.map(String) };
+  }
+
   /** Writes all rows of some files, whose `columns` those are, to a new one, ordered by time, partition and offset. */
   async merge(
     paths: readonly string[],

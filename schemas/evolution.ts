@@ -171,7 +171,12 @@ export function changesBetween(old: EventSchema, now: EventSchema): Change[] {
   return changes;
 }
 
-function changed(change: keyof typeof CHANGES, column: string, words: Record<string, string> = {}): Change {
+/** A change with its names filled in. */
+export function changed(
+  change: keyof typeof CHANGES,
+  column: string,
+  words: Record<string, string> = {},
+): Change {
   const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, word: string) => words[word] ?? word);
   const rule: Rule = CHANGES[change];
   return { column, change, ...rule, why: fill(rule.why), instead: fill(rule.instead) };

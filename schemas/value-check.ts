@@ -78,11 +78,11 @@ function knownMembers(
   const members = new Map<string, string>();
   let hasUnknown = false;
   for (const { name, rawName, raw: value } of membersOf(raw)) {
-    const field = `${path}.${name.toWellFormed()}`;
     if (!known.has(name)) {
-      if (hasLoneSurrogate(rawName) || hasLoneSurrogate(value)) return { reason: 'lone surrogate', field };
+      if (hasLoneSurrogate(rawName) || hasLoneSurrogate(value))
+        return { reason: 'lone surrogate', field: `${path}.${name.toWellFormed()}` };
       hasUnknown = true;
-    } else if (members.has(name)) return { reason: 'repeated', field };
+    } else if (members.has(name)) return { reason: 'repeated', field: `${path}.${name}` };
     else members.set(name, value);
   }
   return { members, hasUnknown };

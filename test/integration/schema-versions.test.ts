@@ -117,6 +117,33 @@ describe('a schema that grows', () => {
     expect(versions[0]).not.toMatchObject({ sha256: current.sha256 });
   });
 
+  test('goes with the files that are there, and the version before it does not any more', async () => {
+    const own = await runCli(['schema', 'check', '--topic', TOPIC, ...common()]);
+    expect(own).toMatchObject({ status: 0, stderr: '' });
+    expect(own.stdout).toMatch(/the same columns.*goes with the files; against dt=2026-03-01/s);
+    writeFileSync(dir.join('next', 'old.json'), OLD_TEXT.replace('"price"', '"cost"'));
+    const old = await runCli([
+      'schema',
+      'check',
+      '--topic',
+      TOPIC,
+      dir.join('next', 'old.json'),
+      '--json',
+      ...common(),
+    ]);
+    expect(old.status).toBe(1);
+    const { changes } = JSON.parse(old.stdout) as { changes: { column: string; change: string }[] };
+    expect(changes.map(({ column, change }) => `${column}: ${change}`)).toEqual([
+      'place: of another type',
+      'price: removed',
+      'order_id: removed',
+      'attrs: removed',
+      'total: removed',
+      'lines: removed',
+      'cost: added at the end',
+    ]);
+  });
+
   test('is one file after compaction, with the same rows', async () => {
     const compact = await runCli(['compact', '--topic', TOPIC, '--hour', '2026-03-01T05', ...common()]);
     expect(compact.stderr).toBe('');

@@ -1,9 +1,16 @@
 /**
- * `millrace schema list`: the event schemas that topics can be read by, the built-in ones and those of `schemas.dir`.
+ * `millrace schema`: the event schemas that topics can be read by, the built-in ones and those of `schemas.dir`, and what
+ * else can be asked of schemas, a file each.
  */
 import type { Command } from 'commander';
+import { isNested, typeName } from '../schemas/column.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
+import { defineCheck } from './schema-check.ts';
+import { defineDdl } from './schema-ddl.ts';
+import { defineInfer } from './schema-infer.ts';
+import { kindsText } from './schema-kinds.ts';
+import { defineVersions } from './schema-versions.ts';
 import { tableText } from './table.ts';
 
 async function list({ settings, out }: CommandContext): Promise<void> {
@@ -15,9 +22,16 @@ async function list({ settings, out }: CommandContext): Promise<void> {
   out.object({
     schemas: schemas.map(({ name, sha256, eventTime, columns }) => ({ name, sha256, eventTime, columns })),
   });
-  for (const { name, sha256, eventTime, columns } of schemas) {
+  for (const schema of schemas) {
+    const { name, sha256, eventTime, columns } = schema;
     out.line(`${name}  (event time ${eventTime}, sha256 ${sha256.slice(0, 12)})`);
-    const rows = columns.map((c) => [c.name, c.type, c.required ? 'required' : '']);
+    const kinds = kindsText(schema);
+    if (kinds !== undefined) out.line(kinds);
+    const rows = columns.map((c) => [
+      c.name,
+      isNested(c) || c.type === 'decimal' ? typeName(c, 'duckdb') : c.type,
+      c.required ? 'required' : '',
+    ]);
     out.line(tableText(['column', 'type', ''], rows));
     out.line();
   }
@@ -35,4 +49,8 @@ export function define(command: Command, act: Act): void {
     ['schema list', 'the built-in schemas'],
     ['schema list --set schemas.dir=./my-schemas --json', 'with your own'],
   ]);
+  defineCheck(command, act);
+  defineDdl(command, act);
+  defineInfer(command, act);
+  defineVersions(command, act);
 }

@@ -98,7 +98,7 @@ async function startOffsets(client: KafkaClient, parts: TopicPartition[], from: 
 }
 
 /** The records of one partition from an offset to its present end; returns the offset to go on from. */
-async function* recordsUntil(
+export async function* recordsUntil(
   client: KafkaClient,
   tp: TopicPartition,
   range: { from: number; until: number },

@@ -167,6 +167,9 @@ function assemble(assignments: readonly Assignment[]): Record<string, unknown> {
   return root;
 }
 
+/** A URL may hold a password where none belongs: it is refused, and not shown. */
+const withoutUser = (text: string | undefined) => text?.replaceAll(/:\/\/[^@/]*@/g, '://…@');
+
 /** Effective settings of all layers. Throws SettingsError with every problem there is. */
 export function loadSettings({ file, environment, set }: SettingLayers): LoadedSettings {
   const layers = new Layers();
@@ -182,7 +185,7 @@ export function loadSettings({ file, environment, set }: SettingLayers): LoadedS
     const setting = findSetting(path);
     const must = setting ? `must be ${acceptedText(setting.node)}` : issue.message;
     layers.problems.push(
-      `setting ${path} is ${JSON.stringify(value)}, from ${origins.get(path) ?? 'default'}; it ${must}`,
+      `setting ${path} is ${withoutUser(JSON.stringify(value))}, from ${origins.get(path) ?? 'default'}; it ${must}`,
     );
   }
   if (!parsed.success || layers.problems.length > 0) throw new SettingsError(layers.problems);

@@ -35,6 +35,19 @@ export const settingsSchema = z.strictObject({
         .string()
         .default('')
         .describe('directory of further event schemas, NAME.json; they win over the built-in ones'),
+      registryUrl: z
+        .string()
+        .regex(/^(https?:\/\/[^@\s/?#]+(\/[^@\s?#]*)?)?$/)
+        .default('')
+        .describe(
+          'URL of the schema registry, http(s) without user and password, for values with schema numbers; empty: none',
+        ),
+      registryCredentialsFile: z
+        .string()
+        .default('')
+        .describe(
+          'file with user:password, or with a token alone, for the registry; empty: it asks for none',
+        ),
     })
     .prefault({}),
   logLevel: z

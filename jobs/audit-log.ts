@@ -14,6 +14,7 @@ import { EventSorter } from '../loader/event-sorter.ts';
 import { boundsOf } from '../loader/fold.ts';
 import { HOUR_MS, type Hour, hourName, parseHour } from '../loader/hour.ts';
 import { Spool } from '../loader/spool.ts';
+import type { ValueDecoders } from '../loader/value-decoders.ts';
 import type { EventSchema } from '../schemas/event-schema.ts';
 import { addTo } from './produced-counts.ts';
 
@@ -25,6 +26,8 @@ export interface LogAuditOptions {
   schema: EventSchema | undefined;
   tombstones: 'quarantine' | 'skip';
   loader: Settings['loader'];
+  /** Reads values that bear the number of a schema; undefined: there is no registry. */
+  decoders: ValueDecoders | undefined;
   spoolDirectory: string;
   /** Rows of earlier hours were deleted by retention and are not counted. */
   expiredBefore: Hour | undefined;
@@ -63,6 +66,7 @@ export async function countLog(
         schema: options.schema,
         bounds: { minTimeUs, maxTimeUs: skewAfterMs * US_PER_MS },
         tombstones: options.tombstones,
+        decoders: options.decoders,
         // A refused record without a time was put into the hour of the plan.
         fallbackHour: Math.floor((skewAfterMs - loader.eventTimeMaxAheadMs) / HOUR_MS),
         expiredBefore: options.expiredBefore === undefined ? undefined : parseHour(options.expiredBefore),
@@ -78,6 +82,7 @@ export async function countLog(
       isolation: 'read_committed',
     })) {
       signal?.throwIfAborted();
+      if (options.schema !== undefined) await options.decoders?.prepare(fetched.bytes, part);
       for (const { bytes, producerId } of byProducerId(fetched.bytes, counts)) {
         const own = counts.byProducer.get(producerId);
         sorter.add(bytes);

@@ -13,6 +13,7 @@ import { viewLog } from '../loader/same-log.ts';
 import type { Store } from '../loader/store/store.ts';
 import { readTopicState, type TopicState } from '../loader/table-state.ts';
 import { tombstoneRule } from '../loader/topic-load.ts';
+import { decodersOf } from '../loader/value-decoders.ts';
 import { findSchema } from '../schemas/event-schema.ts';
 import { countFiles } from './audit-files.ts';
 import { countLog, type LogAuditOptions, type LogCounts } from './audit-log.ts';
@@ -132,6 +133,7 @@ async function readLog(
     schema,
     tombstones,
     loader: settings.loader,
+    decoders: decodersOf(settings.schemas),
     spoolDirectory: localDirectory,
     expiredBefore: log.expiredBefore,
     nowMs: now(),

@@ -33,7 +33,7 @@ const MAX_FILES = 50_000;
 
 /** What every attempt of a replay works with. */
 export interface ReplayInputs {
-  settings: Pick<Settings, 'client' | 'loader' | 'webhdfs'>;
+  settings: Pick<Settings, 'client' | 'loader' | 'webhdfs' | 'schemas'>;
   store: Store;
   topic: string;
   ranges: readonly ReplayRange[];
@@ -152,7 +152,7 @@ async function readPieces(
   { staging, firstTask }: { staging: string; firstTask: number },
 ): Promise<TaskDone[]> {
   const { store, topic, settings, pool, workers, schema, tombstones, spoolDirectory, signal } = inputs;
-  const { loader, client, webhdfs } = settings;
+  const { loader, client, webhdfs, schemas } = settings;
   const markedHours = new Set<HourIndex>(
     (await listMarkedHours(store, topic)).flatMap((hour) => parseHour(hour) ?? []),
   );
@@ -179,6 +179,7 @@ async function readPieces(
       client,
       loader,
       webhdfs,
+      registry: schemas,
       spoolDirectory,
     });
     if (!result.ok) throw new Error(`${topic}-${partition}: ${result.message}`, { cause: result.stack });

@@ -16,6 +16,7 @@ import { type HourIndex, hourOfUs } from './hour.ts';
 import { quarantineLine, type RefusedRecord } from './quarantine.ts';
 import type { Spool } from './spool.ts';
 import { type RowMeta, type Slice, writeRow } from './spool-row.ts';
+import { isFramed, type ValueDecoders } from './value-decoders.ts';
 
 /** The last batch that was read, as the chain remembers it. */
 export interface LastBatch {
@@ -35,6 +36,8 @@ export interface SorterOptions {
   fallbackHour: HourIndex;
   /** Rows of hours before this one are passed over: they were deleted by retention. */
   expiredBefore?: HourIndex | undefined;
+  /** Reads values that bear the number of a schema in a registry; the batches must be prepared. Undefined: there is no registry. */
+  decoders?: ValueDecoders | undefined;
 }
 
 const NO_TIMESTAMP = -1;
@@ -58,6 +61,9 @@ export class EventSorter {
   readonly #rows: Spool;
   readonly #refused: Spool;
   readonly #value: Slice = { ...EMPTY };
+  readonly #decoders: ValueDecoders | undefined;
+  /** The JSON that guard and judge read: the value itself, or what was decoded from it. */
+  #json: Slice = this.#value;
   readonly #row: RowMeta = {
     offset: 0,
     timestampMs: 0,
@@ -85,6 +91,7 @@ export class EventSorter {
     this.#refused = refused;
     this.#slots = new RowSlots({ columns: options.schema?.columns ?? RAW_COLUMNS });
     if (options.schema === undefined) return;
+    this.#decoders = options.decoders;
     this.#guard = compileGuard(options.schema, options.bounds, this.#slots);
     this.#judge = compileJudge(options.schema, options.bounds);
   }
@@ -140,17 +147,29 @@ export class EventSorter {
     point(row.key, payload, keyStart, keyEnd);
     point(row.headers, payload, headersStart, headersEnd);
     point(this.#value, payload, valueStart, valueEnd);
+    if (this.#decoders !== undefined && !this.#decode(this.#decoders)) return;
+    const { buffer, start, end } = this.#json;
     const isAskable = valueStart >= 0 && (timestampMs === NO_TIMESTAMP || isTimestamp(timestampMs));
-    const timeUs =
-      isAskable && this.#guard !== undefined ? this.#guard(payload, valueStart, valueEnd) : Number.NaN;
+    const timeUs = isAskable && this.#guard !== undefined ? this.#guard(buffer, start, end) : Number.NaN;
     if (headerCount > 0 && !areReadable(row.headers, headerCount)) this.#refuse('headers', null);
     else if (Number.isNaN(timeUs)) this.#decide(isAskable);
-    else this.#accept(timeUs, this.#value, null);
+    else this.#accept(timeUs, this.#json, null);
   };
+
+  /** Points `#json` at the JSON of the value; false: its bytes are not what its schema says, and it was refused. */
+  #decode(decoders: ValueDecoders): boolean {
+    const { buffer, start, end } = this.#value;
+    this.#json = this.#value;
+    if (start < 0 || !isFramed(buffer, start, end)) return true;
+    const json = decoders.jsonOf(this.#value);
+    if (json === undefined) this.#refuse('avro', null);
+    else this.#json = json;
+    return json !== undefined;
+  }
 
   /** The slow lane: whatever the guard did not prove. */
   #decide(isAskable: boolean): void {
-    const { start, end, buffer } = this.#value;
+    const { start, end, buffer } = this.#json;
     if (start < 0) {
       if (this.#options.tombstones === 'skip') this.filtered++;
       else this.#refuse('tombstone', null);
@@ -171,7 +190,7 @@ export class EventSorter {
       this.#refuse(verdict.reason, verdict.field);
       return;
     }
-    const { start, end, buffer } = this.#value;
+    const { start, end, buffer } = this.#json;
     const { json, extra, timeUs } = verdict;
     this.#slots.fillFromJson((json ?? buffer.subarray(start, end)).toString('utf8'));
     this.#accept(timeUs, EMPTY, extra === null ? null : Buffer.from(extra));

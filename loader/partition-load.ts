@@ -30,7 +30,10 @@ export interface TopicRun extends Omit<CommitContext, 'chain' | 'attempt' | 'now
   made: MadeDirectories;
   /** Asks the broker again what the partition's log is. */
   look: (partition: number) => Promise<LogView>;
-  task: Pick<TaskInput, 'bounds' | 'tombstones' | 'client' | 'loader' | 'webhdfs' | 'spoolDirectory'>;
+  task: Pick<
+    TaskInput,
+    'bounds' | 'tombstones' | 'client' | 'loader' | 'webhdfs' | 'registry' | 'spoolDirectory'
+  >;
 }
 
 /** Loads what the plan says of one partition; returns the records this run published for it (more than one after a race). */

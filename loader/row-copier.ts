@@ -3,6 +3,7 @@
  * counted again from the new file, row by row, because from then on it stands for rows that may be nowhere else.
  */
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { isGrownFrom } from './column-growth.ts';
 import type { FilePart } from './commit.ts';
 import { RowTally, totalOf, visitRows } from './row-tally.ts';
 
@@ -39,7 +40,7 @@ const sqlName = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const fileList = (paths: readonly string[]) =>
   `read_parquet([${paths.map(sqlString).join(', ')}], union_by_name = true, hive_partitioning = false)`;
 
-/** Two files of one hour whose columns of one name differ in type can't become one. */
+/** Two files of one hour whose columns of one name differ in type, other than by new fields of a struct, can't become one. */
 export class ColumnsDiffer extends Error {
   override name = 'ColumnsDiffer';
 }
@@ -75,12 +76,23 @@ export class RowCopier implements AsyncDisposable {
     const types = new Map<string, string>();
     for (const columns of each.sort((a, b) => b.length - a.length))
       for (const [name, type] of columns as [string, string][]) {
-        const known = types.get(name);
-        if (known !== undefined && known !== type)
+        const known = types.get(name) ?? type;
+        if (!isGrownFrom(known, type) && !isGrownFrom(type, known))
           throw new ColumnsDiffer(`column ${name} is ${known} in one file and ${type} in another`);
-        types.set(name, type);
+        types.set(name, isGrownFrom(known, type) ? type : known);
       }
     return [...types.keys()];
+  }
+
+  /** The columns of one file by name, and these types, all as DuckDB writes types. */
+  async typesOf(
+    path: string,
+    types: readonly string[],
+  ): Promise<{ file: [string, string][]; types: string[] }> {
+    const described = await this.#rows(`DESCRIBE SELECT * FROM ${fileList([path])}`);
+    const nulls = types.map((type, i) => `typeof(CAST(NULL AS ${type})) AS t${i}`);
+    const [row = []] = types.length === 0 ? [] : await this.#rows(`SELECT ${nulls.join(', ')}`);
+    return { file: described.map(([name, type]) => [String(name), String(type)]), types: row.map(String) };
   }
 
   /** Writes all rows of some files, whose `columns` those are, to a new one, ordered by time, partition and offset. */

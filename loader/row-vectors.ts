@@ -26,6 +26,11 @@ export const FIXED_COLUMNS = ['offset', 'timestamp', 'key', 'headers', 'extra'] 
 /** Bytes of one value in a vector, by column type. */
 const WIDTHS: Record<ColumnType, number> = {
   string: STRING_BYTES,
+  uuid: STRING_BYTES,
+  decimal: STRING_BYTES,
+  struct: STRING_BYTES,
+  list: STRING_BYTES,
+  map: STRING_BYTES,
   timestamp: 8,
   int64: 8,
   number: 8,
@@ -171,7 +176,7 @@ export class RowVectors {
     for (let row = from; row < until; row++) this.#addHeaders(row);
     let word = columnsWord(this.#types.length);
     for (const [i, type] of this.#types.entries()) {
-      if (type === 'string') this.#fillStrings(i, word, from, until);
+      if (WIDTHS[type] === STRING_BYTES) this.#fillStrings(i, word, from, until);
       else this.#fillWords(i, word, from, until);
       word += 2;
     }

@@ -15,10 +15,12 @@ import { EventSorter, type LastBatch, RAW_COLUMNS } from './event-sorter.ts';
 import { type HourIndex, hourName } from './hour.ts';
 import { firstMarkedMs } from './hour-marker.ts';
 import { ParquetWriter } from './parquet-file.ts';
+import type { RegistrySettings } from './schema-registry.ts';
 import { Spool } from './spool.ts';
 import { FileStager, type StagedFile } from './stage-files.ts';
 import { openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
+import { decodersOf, type ValueDecoders } from './value-decoders.ts';
 
 /** What a task is told; plain data, sent to the thread. */
 export interface TaskInput {
@@ -42,6 +44,7 @@ export interface TaskInput {
   client: Settings['client'];
   loader: Settings['loader'];
   webhdfs: Settings['webhdfs'];
+  registry: RegistrySettings;
   spoolDirectory: string;
   /** One Int32 that all tasks of a run watch: a value of STOP. */
   stop: SharedArrayBuffer;
@@ -78,6 +81,8 @@ interface ThreadResources {
   store: Store;
   client: KafkaClient;
   writer: ParquetWriter;
+  /** Undefined: there is no registry. */
+  decoders: ValueDecoders | undefined;
 }
 let resources: ThreadResources | undefined;
 
@@ -85,9 +90,10 @@ async function threadResources({
   client,
   loader,
   webhdfs,
+  registry,
   spoolDirectory,
 }: TaskInput): Promise<ThreadResources> {
-  const key = JSON.stringify([client, loader, webhdfs, spoolDirectory]);
+  const key = JSON.stringify([client, loader, webhdfs, registry, spoolDirectory]);
   if (resources?.key === key) return resources;
   if (resources !== undefined) await closeResources(resources);
   resources = undefined;
@@ -99,6 +105,7 @@ async function threadResources({
       memoryLimitBytes: loader.duckdbMemoryBytes,
       tempDirectory: spoolDirectory,
     }),
+    decoders: decodersOf(registry),
   };
   return resources;
 }
@@ -119,7 +126,10 @@ export default async function loadTask(input: TaskInput): Promise<TaskResult> {
   }
 }
 
-async function runTask(input: TaskInput, { store, client, writer }: ThreadResources): Promise<TaskResult> {
+async function runTask(
+  input: TaskInput,
+  { store, client, writer, decoders }: ThreadResources,
+): Promise<TaskResult> {
   const { topic, partition, range, loader } = input;
   const stop = new Int32Array(input.stop);
   const progress = new Float64Array(input.progress);
@@ -128,7 +138,7 @@ async function runTask(input: TaskInput, { store, client, writer }: ThreadResour
   };
   using rows = Spool.create(join(input.spoolDirectory, `${randomUUID()}.rows`));
   using refused = Spool.create(join(input.spoolDirectory, `${randomUUID()}.refused`));
-  const sorter = new EventSorter({ ...input }, rows, refused);
+  const sorter = new EventSorter({ ...input, decoders }, rows, refused);
   await using stager = new FileStager({
     ...stagerOptions(input),
     store,
@@ -148,6 +158,7 @@ async function runTask(input: TaskInput, { store, client, writer }: ThreadResour
     maxBytes: loader.fetchBytes,
     isolation: 'read_committed',
   })) {
+    if (input.schema !== undefined) await decoders?.prepare(fetched.bytes, range);
     sorter.add(fetched.bytes);
     fetched.release();
     next = Math.min(fetched.nextOffset, range.until);

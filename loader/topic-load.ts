@@ -293,6 +293,7 @@ function topicRun(
       client: settings.client,
       loader,
       webhdfs: settings.webhdfs,
+      registry: settings.schemas,
       spoolDirectory,
     },
   };

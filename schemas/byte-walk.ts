@@ -117,6 +117,37 @@ export class ByteWalk {
     return false;
   }
 
+  /**
+   * Moves behind the object or array that begins here, by its brackets and strings alone: not a proof, whoever takes the
+   * bytes must still read them as JSON. False if it has no end.
+   */
+  skipNested(): boolean {
+    const { bytes, end } = this;
+    let depth = 0;
+    for (let at = this.at; at < end; at++) {
+      const c = bytes[at]!;
+      if (c === 0x22) {
+        at = this.#quoteEnd(at);
+      } else if (c === 0x7b || c === 0x5b) depth++;
+      else if ((c === 0x7d || c === 0x5d) && --depth === 0) {
+        this.at = at + 1;
+        return true;
+      } else if (depth === 0) return false;
+    }
+    return false;
+  }
+
+  /** The closing quote of the string that begins at `start`, or the end. */
+  #quoteEnd(start: number): number {
+    const { bytes, end } = this;
+    let at = start + 1;
+    for (; at < end && bytes[at] !== 0x22; at++) {
+      if (bytes[at] === 0x5c) at++;
+      else if (bytes[at]! >= 0x80) this.sawHighByte = true;
+    }
+    return at;
+  }
+
   /** The first byte from `from` on that is not plain. Four at a time, as one number: the innermost loop of all. */
   #plainEnd(from: number): number {
     const { bytes, view, end } = this;

@@ -7,14 +7,8 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Settings } from '../config/settings.ts';
-import { COLUMN_TYPES, type ColumnType, columnTypeOf } from './column-types.ts';
-
-/** One column. `required`: a row without it, or with null in it, is refused. */
-export interface Column {
-  name: string;
-  type: ColumnType;
-  required: boolean;
-}
+import type { Column } from './column.ts';
+import { columnsOf, type Fail, isObject } from './column-file.ts';
 
 /** A schema as plain data. `sha256` is taken over the file's JSON without its whitespace: layout doesn't change it. */
 export interface EventSchema {
@@ -25,17 +19,15 @@ export interface EventSchema {
   columns: readonly Column[];
 }
 
+/** Where schemas are found. */
+type SchemaSettings = Pick<Settings, 'topics'> & { schemas: Pick<Settings['schemas'], 'dir'> };
+
 /** A schema file that cannot be used: the message names file, place and remedy. */
 export class SchemaError extends Error {
   override name = 'SchemaError';
 }
 
-/** A schema wider than this is refused: a guard against files that are no schemas. */
-const MAX_COLUMNS = 1_000;
 const SCHEMA_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,248}$/;
-const COLUMN_NAME = /^[a-zA-Z][a-zA-Z0-9_]{0,127}$/;
-/** The columns of the table's path; a column of that name would hide or be hidden by them. */
-const PATH_COLUMNS = ['dt', 'hour'];
 const ROOT_KEYS = new Set([
   '$schema',
   '$id',
@@ -48,18 +40,12 @@ const ROOT_KEYS = new Set([
   'properties',
   'additionalProperties',
 ]);
-const COLUMN_KEYS = new Set(['type', 'format', 'title', 'description', '$comment', 'examples']);
 const BUILT_IN_DIR = import.meta.dirname;
-
-type JsonObject = Record<string, unknown>;
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
  * Parses the text of a schema file. `place` names the file in errors. Throws SchemaError for what is wrong and for what
- * JSON Schema allows but tables can't hold yet (nested objects, arrays, further keywords): silently ignoring a keyword
- * would accept rows that the schema's author refused.
+ * JSON Schema allows but tables can't hold (further keywords): silently ignoring one would accept rows that the schema's
+ * author refused.
  */
 export function parseSchema(name: string, text: string, place = `${name}.json`): EventSchema {
   const fail = (what: string): never => {
@@ -80,78 +66,10 @@ export function parseSchema(name: string, text: string, place = `${name}.json`):
       '"additionalProperties" must be true or absent: members the schema does not know are kept in _extra',
     );
   }
-  const required = requiredNames(root['required'], fail);
-  const columns = columnsOf(root['properties'], required, fail);
+  const columns = columnsOf(root, fail);
   const eventTime = eventTimeOf(root['x-event-time'], columns, fail);
   const sha256 = createHash('sha256').update(JSON.stringify(root)).digest('hex');
   return { name, sha256, eventTime, columns };
-}
-
-type Fail = (what: string) => never;
-
-function requiredNames(value: unknown, fail: Fail): Set<string> {
-  if (value === undefined) return new Set();
-  if (!Array.isArray(value) || value.some((name) => typeof name !== 'string')) {
-    return fail('"required" must be a list of column names');
-  }
-  return new Set(value as string[]);
-}
-
-function columnsOf(properties: unknown, required: Set<string>, fail: Fail): Column[] {
-  if (!isObject(properties)) return fail('"properties" must be an object with one entry per column');
-  const names = Object.keys(properties);
-  if (names.length === 0 || names.length > MAX_COLUMNS) fail(`must have 1 to ${MAX_COLUMNS} columns`);
-  const folded = new Map<string, string>();
-  for (const name of names) {
-    if (!COLUMN_NAME.test(name)) {
-      fail(`column "${name}" must be letters, digits and _, beginning with a letter`);
-    }
-    const lower = name.toLowerCase();
-    if (PATH_COLUMNS.includes(lower)) fail(`column "${name}" is the name of a directory level; rename it`);
-    const twin = folded.get(lower);
-    if (twin !== undefined) fail(`columns "${twin}" and "${name}" differ only in case, which SQL ignores`);
-    folded.set(lower, name);
-  }
-  for (const name of required) {
-    if (!names.includes(name)) fail(`"required" names "${name}", which is not among the properties`);
-  }
-  return names.map((name) => columnOf(name, properties[name], required.has(name), fail));
-}
-
-function columnOf(name: string, property: unknown, required: boolean, fail: Fail): Column {
-  if (!isObject(property)) return fail(`column "${name}" must be an object with a "type"`);
-  const types: unknown[] = Array.isArray(property['type']) ? property['type'] : [property['type']];
-  const plain = types.filter((type) => type !== 'null');
-  const type = plain[0];
-  if (plain.length !== 1 || typeof type !== 'string') {
-    return fail(`column "${name}" must have one type, or one type and "null"`);
-  }
-  if (type === 'object' || type === 'array') {
-    fail(
-      `column "${name}" is of type "${type}": nested columns are not supported yet; leave it out and its` +
-        ' values are kept in _extra',
-    );
-  }
-  for (const key of Object.keys(property)) {
-    if (!COLUMN_KEYS.has(key)) fail(`column "${name}": the keyword "${key}" is not supported; remove it`);
-  }
-  if (required && plain.length !== types.length) {
-    fail(`column "${name}" is required and may be null: null counts as missing; drop one of the two`);
-  }
-  const format = property['format'];
-  if (format !== undefined && typeof format !== 'string') fail(`column "${name}": "format" must be a string`);
-  const columnType = columnTypeOf(type, format as string | undefined);
-  if (columnType !== undefined) return { name, type: columnType, required };
-  return fail(
-    `column "${name}": type "${type}"${format === undefined ? '' : ` with format "${format}"`} is not supported;` +
-      ` use one of ${supportedTypes()}`,
-  );
-}
-
-function supportedTypes(): string {
-  return Object.values(COLUMN_TYPES)
-    .map(({ json: { type, formats } }) => (formats[0] === undefined ? type : `${type}/${formats[0]}`))
-    .join(', ');
 }
 
 function eventTimeOf(value: unknown, columns: Column[], fail: Fail): string {
@@ -169,10 +87,7 @@ function eventTimeOf(value: unknown, columns: Column[], fail: Fail): string {
  * else undefined: a raw table. Schemas of `schemas.dir` win over the built-in ones. A schema that is named in the
  * settings and isn't there, or a file that can't be used, throws SchemaError: never a silent raw table.
  */
-export async function findSchema(
-  topic: string,
-  settings: Pick<Settings, 'topics' | 'schemas'>,
-): Promise<EventSchema | undefined> {
+export async function findSchema(topic: string, settings: SchemaSettings): Promise<EventSchema | undefined> {
   const named = settings.topics[topic]?.schema;
   const found = await readSchema(named ?? topic, settings.schemas.dir);
   if (found !== undefined || named === undefined) return found;

@@ -1,6 +1,6 @@
 /**
  * The guard: proves in one walk over a message's bytes that it is a row of its schema and finds its event time, without
- * making a string or an object. A proof means: one JSON object with nothing but known members, none twice, every required
+ * making a string or an object of it (nested values and decimals excepted). A proof means: one JSON object with nothing but known members, none twice, every required
  * one there, every value of exactly the column's type and in its range, written so that its value is
  * plain to see. Whatever it can't prove (unknown members, exponents, lone surrogates, plain faults) is left to the judge;
  * a guard never refuses. Measured in docs/design.md; it is the loader's innermost loop, hence the numbers for bytes.
@@ -13,6 +13,7 @@ import type { ColumnType } from './column-types.ts';
 import type { EventSchema } from './event-schema.ts';
 import { MemberNames } from './member-names.ts';
 import { exactMicroseconds, RowSlots } from './row-slots.ts';
+import { type ValueCheck, valueCheck } from './value-check.ts';
 
 /** Event times that are accepted: `min <= time <= max`, microseconds since 1970. */
 export interface EventBounds {
@@ -23,15 +24,26 @@ export interface EventBounds {
 /** Event time in microseconds since 1970 if `bytes[start, end)` is proven a row of the schema; else NaN: ask the judge. */
 export type Guard = (bytes: Buffer, start: number, end: number) => number;
 
-const KINDS: Record<ColumnType, number> = {
+const KINDS = {
   string: 0,
   timestamp: 1,
   int32: 2,
   int64: 3,
   number: 4,
   boolean: 5,
-};
+  uuid: 7,
+  decimal: 8,
+  struct: 9,
+  list: 9,
+  map: 9,
+} as const satisfies Record<ColumnType, number>;
 const EVENT_TIME = 6;
+/** A UUID's text: 1 hexadecimal digit in lower case, 2 hyphen. */
+const UUID_CHARACTERS = Uint8Array.from({ length: 36 }, (_, i) => ([8, 13, 18, 23].includes(i) ? 2 : 1));
+const LOWER_HEX = Uint8Array.from({ length: 256 }, (_, c) => {
+  const character = String.fromCharCode(c);
+  return character === '-' ? 2 : Number(/[0-9a-f]/.test(character));
+});
 
 /**
  * Makes the guard of a schema. It keeps state between calls: not to be shared between threads. After a proof `slots` holds
@@ -56,6 +68,8 @@ class RowWalk {
   timeUs = Number.NaN;
   readonly #names: MemberNames;
   readonly #kinds: Uint8Array;
+  /** For the kinds whose values are cut out and checked as texts. */
+  readonly #checks: readonly (ValueCheck | undefined)[];
   readonly #required: Uint8Array;
   readonly #requiredCount: number;
   /** The number of the row in which a column was last seen: tells repeats without clearing anything. */
@@ -71,6 +85,9 @@ class RowWalk {
     this.#names = new MemberNames(columns.map(({ name }) => name));
     this.#kinds = Uint8Array.from(columns, ({ name, type }) =>
       name === eventTime ? EVENT_TIME : KINDS[type],
+    );
+    this.#checks = columns.map((column) =>
+      KINDS[column.type] >= KINDS.decimal ? valueCheck(column, column.name) : undefined,
     );
     this.#required = Uint8Array.from(columns, ({ required }) => (required ? 1 : 0));
     this.#requiredCount = columns.filter(({ required }) => required).length;
@@ -125,11 +142,57 @@ class RowWalk {
         return this.#number(column);
       case 5:
         return this.#boolean(column);
-      default:
+      case EVENT_TIME:
         if (!this.#time(column)) return false;
         this.timeUs = walk.number;
         return true;
+      default:
+        return this.#checked(column);
     }
+  }
+
+  /** The kinds without a lane of their own: out of line, so that the switch above stays small. */
+  #checked(column: number): boolean {
+    const kind = this.#kinds[column];
+    if (kind === KINDS.uuid) return this.#uuid(column);
+    return kind === KINDS.decimal ? this.#decimal(column) : this.#nested(column);
+  }
+
+  #uuid(column: number): boolean {
+    const walk = this.#walk;
+    const first = walk.at + 1;
+    if (!walk.takeString() || walk.sawEscape || walk.at - 1 - first !== UUID_CHARACTERS.length) return false;
+    for (let i = 0; i < UUID_CHARACTERS.length; i++)
+      if (LOWER_HEX[walk.bytes[first + i]!] !== UUID_CHARACTERS[i]) return false;
+    this.#slots.setRange(column, first - this.#start, UUID_CHARACTERS.length);
+    return true;
+  }
+
+  #decimal(column: number): boolean {
+    const walk = this.#walk;
+    const first = walk.at;
+    if (!(walk.bytes[first] === 0x22 ? walk.takeString() : walk.takeNumber())) return false;
+    const checked = this.#checks[column]!(this.#text(first, 'utf8'));
+    if ('reason' in checked) return false;
+    this.#slots.setDecoded(column, checked.json.slice(1, -1), this.#length);
+    return true;
+  }
+
+  /** A nested value is cut out, read as JSON and checked as the judge would; the rest of the row keeps the fast lane. */
+  #nested(column: number): boolean {
+    const walk = this.#walk;
+    const first = walk.at;
+    if (!walk.skipNested()) return false;
+    const text = this.#text(first, 'utf8');
+    try {
+      JSON.parse(text);
+    } catch {
+      return false;
+    }
+    const checked = this.#checks[column]!(text);
+    if ('reason' in checked || checked.hasUnknown) return false;
+    this.#slots.setDecoded(column, checked.json, this.#length);
+    return true;
   }
 
   #string(column: number): boolean {

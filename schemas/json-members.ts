@@ -31,6 +31,19 @@ export function membersOf(text: string): RawMember[] {
   return members;
 }
 
+/** The elements of the outermost array of `text`, raw. */
+export function elementsOf(text: string): string[] {
+  const elements: string[] = [];
+  let at = skipSpace(text, skipSpace(text, 0) + 1);
+  while (text[at] !== ']') {
+    const end = endOfValue(text, at);
+    elements.push(text.slice(at, end));
+    at = skipSpace(text, end);
+    if (text[at] === ',') at = skipSpace(text, at + 1);
+  }
+  return elements;
+}
+
 /** Whether a piece of JSON text holds an escaped UTF-16 surrogate without its other half. */
 export function hasLoneSurrogate(raw: string): boolean {
   if (!raw.includes('\\u')) return false;
@@ -63,7 +76,7 @@ function endOfValue(text: string, start: number): number {
   if (first === '"') return stringEnd(text, start);
   if (first === '{' || first === '[') return endOfNested(text, start);
   let at = start;
-  for (let code = text.charCodeAt(at); code > 0x20 && code !== 0x2c && code !== 0x7d; ) {
+  for (let code = text.charCodeAt(at); code > 0x20 && code !== 0x2c && code !== 0x7d && code !== 0x5d; ) {
     code = text.charCodeAt(++at);
   }
   return at;

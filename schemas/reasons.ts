@@ -9,6 +9,7 @@ export const REASONS = {
   'corrupt batch':
     'the rest of the batch can not be read although its checksum is right; the value is the whole batch',
   headers: 'the headers of the record can not be read',
+  avro: 'the value is not what the schema whose number it bears says',
   'not utf-8': 'the value is not UTF-8',
   'not json': 'JSON.parse refuses the value',
   'not an object': 'the value is JSON, but no object',
@@ -19,6 +20,10 @@ export const REASONS = {
   'not an integer': 'a number with a fraction where the schema says integer',
   range: 'the number does not fit its type',
   time: 'no RFC 3339 date-time with offset, at most 6 fraction digits and a real calendar date',
+  uuid: 'no UUID of 8-4-4-4-12 hexadecimal digits',
+  decimal: 'the text is no decimal number of digits and a point',
+  scale: 'the decimal number has more digits after the point than its type',
+  null: 'null in a list or a map whose schema does not allow it',
   'time out of bounds': 'the event time lies before or after what the settings allow',
 } as const;
 

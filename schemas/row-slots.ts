@@ -4,7 +4,7 @@
  * that went to the judge are filled from JSON text. Ranges point into the heap: the message's own bytes, then a tail of
  * strings that had to be decoded.
  */
-import type { ColumnType } from './column-types.ts';
+import { COLUMN_TYPES, type ColumnType } from './column-types.ts';
 import type { EventSchema } from './event-schema.ts';
 import { membersOf } from './json-members.ts';
 
@@ -15,7 +15,7 @@ const MICROSECONDS = 1_000_000n;
 export class RowSlots {
   readonly types: readonly ColumnType[];
   readonly #columns: ReadonlyMap<string, number>;
-  /** 1: the column is a string, its words are a range. */
+  /** 1: the column is carried as text, its words are a range. A decimal is its digits, a nested value canonical JSON. */
   readonly isText: Uint8Array;
   /** 1: the column has a value in this row. */
   readonly there: Uint8Array;
@@ -31,7 +31,7 @@ export class RowSlots {
   constructor({ columns }: Pick<EventSchema, 'columns'>) {
     this.types = columns.map(({ type }) => type);
     this.#columns = new Map(columns.map(({ name }, i) => [name, i]));
-    this.isText = Uint8Array.from(columns, ({ type }) => (type === 'string' ? 1 : 0));
+    this.isText = Uint8Array.from(columns, ({ type }) => (COLUMN_TYPES[type].carried === 'text' ? 1 : 0));
     this.there = new Uint8Array(columns.length);
     this.first = new Int32Array(columns.length);
     this.second = new Int32Array(columns.length);
@@ -101,6 +101,8 @@ export class RowSlots {
   #fill(column: number, raw: string): void {
     const type = this.types[column];
     if (type === 'string') this.setDecoded(column, JSON.parse(raw) as string, 0);
+    else if (type === 'uuid' || type === 'decimal') this.setDecoded(column, raw.slice(1, -1), 0);
+    else if (this.isText[column] === 1) this.setDecoded(column, raw, 0);
     else if (type === 'timestamp') this.setBigInteger(column, exactMicroseconds(raw.slice(1, -1)));
     else if (type === 'number') this.setDouble(column, Number(raw));
     else if (type === 'boolean') this.setInteger(column, raw === 'true' ? 1 : 0);

@@ -5,6 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { typeName } from '../../schemas/column.ts';
 import { findSchema } from '../../schemas/event-schema.ts';
 import { runCommand } from '../../test/real/bed/command.ts';
 import { LOADER } from '../../test/real/bed/hadoop.ts';
@@ -44,14 +45,6 @@ const SPARKS = {
 };
 /** Heap of NameNode and DataNodes; else the JVM's own choices. */
 const HADOOP_JVM = ['-Xmx1g'];
-const SPARK_TYPES = {
-  string: 'STRING',
-  timestamp: 'TIMESTAMP',
-  int32: 'INT',
-  int64: 'BIGINT',
-  number: 'DOUBLE',
-  boolean: 'BOOLEAN',
-} as const;
 
 /** What the loads work with. */
 interface Scene {
@@ -137,7 +130,7 @@ async function compileDriver(hdfs: Hdfs): Promise<Pick<Scene, 'sparkClassPath'>>
 async function sparkColumns(): Promise<Pick<Scene, 'columns' | 'eventTime'>> {
   const settings = { topics: { [TOPIC]: { schema: SCHEMA } }, schemas: { dir: '' } };
   const schema = (await findSchema(TOPIC, settings))!;
-  const columns = schema.columns.map(({ name, type }) => `${name} ${SPARK_TYPES[type]}`);
+  const columns = schema.columns.map((column) => `${column.name} ${typeName(column, 'spark')}`);
   return { columns: columns.join(', '), eventTime: schema.eventTime };
 }
 

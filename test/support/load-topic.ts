@@ -15,15 +15,23 @@ export interface LoadSetup {
   loader?: Partial<Settings['loader']>;
   topics?: Settings['topics'];
   schemasDir?: string;
+  schemas?: Partial<Settings['schemas']>;
 }
 
 /** The settings of a setup: defaults, two workers, and what it overrides. */
-export function setupSettings({ address, warehouse, loader, topics, schemasDir }: LoadSetup): Settings {
+export function setupSettings({
+  address,
+  warehouse,
+  loader,
+  topics,
+  schemasDir,
+  schemas,
+}: LoadSetup): Settings {
   return settingsSchema.parse({
     client: { brokers: address },
     loader: { warehouse: warehouse.includes('://') ? warehouse : `file:${warehouse}`, workers: 2, ...loader },
     topics: topics ?? {},
-    schemas: { dir: schemasDir ?? '' },
+    schemas: { dir: schemasDir ?? '', ...schemas },
   });
 }
 

@@ -4,7 +4,9 @@
  */
 import {
   DuckDBBlobValue,
+  DuckDBDecimalValue,
   DuckDBListValue,
+  DuckDBMapValue,
   DuckDBStructValue,
   DuckDBTimestampTZValue,
   type DuckDBValue,
@@ -15,10 +17,10 @@ import parquetjs from 'parquetjs-lite';
 import { openDuckDb } from './event-files.ts';
 
 /**
- * A value in neutral form: whole numbers of 64 bits as bigint, bytes as `0x…`, times as `…µs`, lists as arrays, structs as
- * objects. Null stays null.
+ * A value in neutral form: whole numbers of 64 bits as bigint, bytes as `0x…`, times as `…µs`, decimals as their digits,
+ * lists as arrays, structs as objects, maps as arrays of `{key, value}`. Null stays null.
  */
-type Neutral = null | string | number | boolean | bigint | Neutral[] | { [name: string]: Neutral };
+export type Neutral = null | string | number | boolean | bigint | Neutral[] | { [name: string]: Neutral };
 export type NeutralRow = Record<string, Neutral>;
 
 /** Every row of a file, and its columns as the reader names their types. */
@@ -59,6 +61,9 @@ function fromDuckDb(value: DuckDBValue): Neutral {
   if (value instanceof DuckDBTimestampTZValue) return neutralTime(value.micros);
   if (value instanceof DuckDBBlobValue) return neutralBytes(value.bytes);
   if (value instanceof DuckDBListValue) return value.items.map(fromDuckDb);
+  if (value instanceof DuckDBDecimalValue) return value.toString();
+  if (value instanceof DuckDBMapValue)
+    return value.entries.map((entry) => ({ key: fromDuckDb(entry.key), value: fromDuckDb(entry.value) }));
   if (value instanceof DuckDBStructValue) return mapValues(value.entries, fromDuckDb);
   return value as Neutral;
 }

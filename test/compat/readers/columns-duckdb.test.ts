@@ -5,13 +5,8 @@
  */
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, it } from 'vitest';
-import { batchesOf, encodeBatch } from '../../../broker/protocol/record-batch.ts';
 import { generateActivity } from '../../../jobs/activity-in/activity-generator.ts';
 import { SeededRandom } from '../../../jobs/activity-in/seeded-random.ts';
-import { EventSorter } from '../../../loader/event-sorter.ts';
-import { ParquetWriter } from '../../../loader/parquet-file.ts';
-import { Spool } from '../../../loader/spool.ts';
-import { RowReader } from '../../../loader/spool-row.ts';
 import { type EventSchema, findSchema } from '../../../schemas/event-schema.ts';
 import { compileJudge } from '../../../schemas/judge.ts';
 import { duckdbStructure } from '../../support/duckdb-structure.ts';
@@ -24,54 +19,7 @@ import {
   validMembers,
 } from '../../support/event-rows.ts';
 import { TempDir } from '../../support/temp-dir.ts';
-
-const BATCH_ROWS = 500;
-
-/** Runs messages through sorter, spool and writer, all hours into one file; returns its path. */
-async function written(dir: TempDir, schema: EventSchema, values: readonly Buffer[]): Promise<string> {
-  using rows = Spool.create(dir.join('rows'));
-  using refused = Spool.create(dir.join('refused'));
-  const range = { from: 0, until: values.length };
-  const options = {
-    partition: 3,
-    range,
-    schema,
-    bounds: PROBE_BOUNDS,
-    tombstones: 'quarantine',
-    fallbackHour: 0,
-  } as const;
-  const sorter = new EventSorter(options, rows, refused);
-  for (let from = 0; from < values.length; from += BATCH_ROWS) {
-    const records = values.slice(from, from + BATCH_ROWS).map((value, i) => ({
-      key: Buffer.from(`key ${from + i}`),
-      value,
-      timestampMs: from + i,
-      headers: [],
-    }));
-    const batch = encodeBatch(records, { codec: 'lz4', baseOffset: from });
-    expect([...batchesOf(batch)]).toHaveLength(1);
-    sorter.add(batch);
-  }
-  expect(sorter.refused.size).toBe(0);
-  await using writer = await ParquetWriter.open({ memoryLimitBytes: 200e6, tempDirectory: dir.path });
-  const readers = rows.hours().map((hour) => new RowReader(rows.blocks(hour)));
-  const next = (): RowReader | undefined => {
-    while (readers[0] !== undefined && !readers[0].next()) readers.shift();
-    return readers[0];
-  };
-  const path = dir.join('columns.parquet');
-  const target = {
-    path,
-    partition: 3,
-    columns: schema.columns,
-    isBinary: false,
-    compression: 'snappy',
-    rowGroupRows: 2_048,
-    metadata: { test: 'columns' },
-  } as const;
-  expect((await writer.write(next, target)).rows).toBe(values.length);
-  return path;
-}
+import { writtenFile } from '../../support/written-file.ts';
 
 /** How many rows of the file differ from what `from_json` makes of the messages, and how many there are. */
 async function compare(path: string, schema: EventSchema, values: readonly Buffer[]): Promise<unknown> {
@@ -107,7 +55,7 @@ describe('the columns that the loader hands to DuckDB', () => {
       if (i % 4 === 0) members.push(EXTRAS[i % EXTRAS.length]!);
       return Buffer.from(rowText(random, members));
     });
-    const path = await written(dir, PROBE_SCHEMA, values);
+    const path = await writtenFile(dir, PROBE_SCHEMA, values);
     expect(await compare(path, PROBE_SCHEMA, values)).toEqual({ n: '12000', differing: '0', wrong: '0' });
   });
 
@@ -122,7 +70,7 @@ describe('the columns that the loader hands to DuckDB', () => {
       visitors: 500,
     });
     const values = [...events].map(({ json }) => Buffer.from(json));
-    const path = await written(dir, schema, values);
+    const path = await writtenFile(dir, schema, values);
     expect(await compare(path, schema, values)).toEqual({ n: '30000', differing: '0', wrong: '0' });
   });
 });

@@ -48,10 +48,13 @@ function membersIn(source: string): string[] {
 
 describe('docs/formats.md', () => {
   it('has the tables of column types, built-in schemas and reasons as the code has them', async () => {
-    const types = Object.entries(COLUMN_TYPES).map(([name, { json, parquet }]) => [
+    const types = Object.entries(COLUMN_TYPES).map(([name, { json, parquet, duckdb, spark, hive }]) => [
       `\`${name}\``,
-      json.formats.map((format) => `${json.type}${format ? `, format ${format}` : ''}`).join(' or '),
+      'besides' in json
+        ? `${json.type} ${json.besides}`
+        : json.formats.map((format) => `${json.type}${format ? `, format ${format}` : ''}`).join(' or '),
       parquet,
+      ...[duckdb, spark, hive].map((type) => `\`${type}\``),
     ]);
     const schemas = await Promise.all(
       (await schemaNames('')).map((name) => findSchema(name, { topics: {}, schemas: { dir: '' } })),
@@ -63,7 +66,11 @@ describe('docs/formats.md', () => {
         .join(' · '),
     ]);
     const reasons = Object.entries(REASONS).map(([reason, meaning]) => [`\`${reason}\``, meaning]);
-    let wanted = withTable(text, 'column-types', markdownTable(['type', 'JSON Schema', 'Parquet'], types));
+    let wanted = withTable(
+      text,
+      'column-types',
+      markdownTable(['type', 'JSON Schema', 'Parquet', 'DuckDB', 'Spark', 'Hive'], types),
+    );
     wanted = withTable(wanted, 'schemas', markdownTable(['schema', 'columns'], columns));
     wanted = withTable(wanted, 'reasons', markdownTable(['reason', 'meaning'], reasons));
     await expect(wanted).toMatchFileSnapshot(documentPath(NAME));

@@ -35,7 +35,7 @@ function accepts(path: string, node: SchemaNode): string {
   if (node.anyOf) return node.anyOf.map((each) => accepts(path, each)).join(' or ');
   if (node.minimum === undefined || node.maximum === undefined) {
     if (node.enum || node.format || node.type !== 'string') return acceptedText(node);
-    return node.pattern ? 'HOST:PORT, …' : 'a text';
+    return node.pattern ? `${node.description?.split(' ')[0]}` : 'a text';
   }
   const bound = (value: number) =>
     value === Number.MAX_SAFE_INTEGER ? '2^53 - 1' : (inUnit(path, value) ?? String(value));

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { typeName } from '../../../schemas/column.ts';
 import { findSchema, parseSchema, SchemaError, schemaNames } from '../../../schemas/event-schema.ts';
 import { duckdbStructure } from '../../support/duckdb-structure.ts';
 
@@ -20,6 +21,10 @@ function file(property: unknown = { type: 'string' }, root: object = {}): string
     ...root,
   });
 }
+
+const struct = (properties: object) => ({ type: 'object', properties });
+const nested = (levels: number): object =>
+  levels === 0 ? { type: 'string' } : struct({ a: nested(levels - 1) });
 
 describe('the built-in schemas', () => {
   it('web_request has the columns of access logs in their order', async () => {
@@ -83,21 +88,93 @@ describe('a schema file', () => {
     [{ type: ['integer', 'null'], format: 'int32', description: 'd' }, 'int32'],
     [{ type: 'number' }, 'number'],
     [{ type: 'boolean' }, 'boolean'],
+    [{ type: 'string', format: 'uuid' }, 'uuid'],
   ])('with the column %j has the type %s', (property, type) => {
     expect(parseSchema('a', file(property)).columns[1]).toEqual({ name: 'x', type, required: false });
   });
 
   it.each([
+    [
+      { type: 'number', 'x-decimal': { precision: 12, scale: 2 } },
+      { type: 'decimal', precision: 12, scale: 2, inText: false },
+      'DECIMAL(12,2)',
+      'DECIMAL(12,2)',
+    ],
+    [
+      { type: 'array', items: { type: ['string', 'null'] } },
+      { type: 'list', items: { type: 'string', required: false } },
+      'VARCHAR[]',
+      'ARRAY<STRING>',
+    ],
+    [
+      { type: 'object', additionalProperties: { type: 'string', format: 'date-time' } },
+      { type: 'map', values: { type: 'timestamp', required: true } },
+      'MAP(VARCHAR, TIMESTAMPTZ)',
+      'MAP<STRING, BIGINT>',
+    ],
+    [
+      {
+        ...struct({
+          a: { type: 'integer' },
+          order: { type: 'array', items: struct({ b: { type: 'number' } }) },
+        }),
+      },
+      {
+        type: 'struct',
+        fields: [
+          { name: 'a', type: 'int64', required: false },
+          {
+            name: 'order',
+            required: false,
+            type: 'list',
+            items: {
+              type: 'struct',
+              required: true,
+              fields: [{ name: 'b', type: 'number', required: false }],
+            },
+          },
+        ],
+      },
+      'STRUCT("a" BIGINT, "order" STRUCT("b" DOUBLE)[])',
+      'STRUCT<`a`: BIGINT, `order`: ARRAY<STRUCT<`b`: DOUBLE>>>',
+    ],
+  ] as const)('with the column %j has what it is made of', (property, value, duckdb, hive) => {
+    const [, column] = parseSchema('a', file(property)).columns;
+    expect(column).toEqual({ name: 'x', required: false, ...value });
+    expect(typeName(column!, 'duckdb')).toBe(duckdb);
+    expect(typeName(column!, 'hive')).toBe(hive);
+  });
+
+  it.each([
     ['{', /is not JSON/],
     ['[]', /"type": "object"/],
-    [file({ type: 'object' }), /"x" is of type "object": nested columns are not supported yet/],
-    [file({ type: 'array' }), /nested columns are not supported yet/],
+    [file({ type: 'object' }), /"x" is an object of unknown members; give it "properties"/],
+    [file({ type: 'array' }), /column "x\[\]" must be an object with a "type"/],
+    [file({ type: 'array', items: { type: 'string' }, minItems: 1 }), /keyword "minItems" is not supported/],
+    [file({ type: 'object', properties: { _a: { type: 'string' } } }), /column "x\._a" must be letters/],
+    [file({ type: 'object', properties: {} }), /1 to 1000 columns/],
+    [file(struct({ a: { type: 'string' }, A: { type: 'string' } })), /differ only in case/],
+    [file({ ...struct({ a: { type: 'string' } }), required: ['b'] }), /"required" names "b"/],
+    [
+      file({ ...struct({ a: { type: ['string', 'null'] } }), required: ['a'] }),
+      /"x\.a" is required and may be null/,
+    ],
+    [file({ ...struct({ a: { type: 'string' } }), additionalProperties: false }), /kept in _extra/],
+    [
+      file({ ...struct({ a: { type: 'string' } }), additionalProperties: { type: 'string' } }),
+      /not both: a struct or a map/,
+    ],
+    [file(nested(13)), /nested more than 12 levels deep/],
+    [file({ type: 'number', 'x-decimal': { precision: 39, scale: 2 } }), /"x-decimal" must be/],
+    [file({ type: 'number', 'x-decimal': { precision: 4, scale: 5 } }), /"x-decimal" must be/],
+    [file({ type: 'string', 'x-decimal': true }), /"x-decimal" must be/],
+    [file({ type: 'integer', 'x-decimal': { precision: 4, scale: 0 } }), /keyword "x-decimal" is not/],
     [file({ type: ['string', 'integer'] }), /one type/],
     [file({}), /one type/],
     [file('string'), /must be an object/],
     [
-      file({ type: 'string', format: 'uuid' }),
-      /type "string" with format "uuid" is not supported; use one of/,
+      file({ type: 'string', format: 'email' }),
+      /type "string" with format "email" is not supported; use one of string, string\/date-time,/,
     ],
     [file({ type: 'string', maxLength: 3 }), /keyword "maxLength" is not supported/],
     [file({ type: 'string' }, { allOf: [] }), /keyword "allOf" is not supported/],
@@ -108,7 +185,7 @@ describe('a schema file', () => {
     [file({ type: 'string' }, { 'x-event-time': 'x' }), /event time "x" must be/],
     [file({ type: 'string' }, { 'x-event-time': 3 }), /"x-event-time" must be the name/],
     [file({ type: ['string', 'null'] }, { required: ['event_time', 'x'] }), /required and may be null/],
-    [file({ type: 'string' }, { properties: {} }), /1 to 1000 columns/],
+    [file({ type: 'string' }, { required: [], properties: {} }), /1 to 1000 columns/],
     [file({ type: 'string' }, { properties: [] }), /"properties" must be an object/],
     ...['_x', '1x', 'a-b', 'a b', '', 'é', '__proto__x', "a'b"].map(
       (name) =>

@@ -12,6 +12,6 @@ export default defineConfig({
     execArgv: ['--no-memory-protection-keys'],
     maxWorkers: 2, // as many as test/real/bed/ports.ts knows
     testTimeout: 180_000,
-    hookTimeout: 180_000,
+    hookTimeout: 15 * 60_000, // readers.test.ts loads the blog log in one
   },
 });

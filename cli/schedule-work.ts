@@ -1,0 +1,118 @@
+/**
+ * The jobs of the schedule, as the commands of the same names do them: how `jobs/scheduler.ts` meets settings, brokers and
+ * warehouse.
+ */
+import { createHash } from 'node:crypto';
+import { hasHooks, tell } from '../jobs/hooks.ts';
+import { beginCursor, changedHours } from '../jobs/hour-cursor.ts';
+import { tellHours } from '../jobs/hour-news.ts';
+import type { Clock } from '../jobs/schedule-clock.ts';
+import { chooseTopics } from '../jobs/schedule-plan.ts';
+import type { ScheduleParts } from '../jobs/scheduler.ts';
+import { lineOf, type TickWork, type TopicLoad } from '../jobs/tick.ts';
+import { forgetTicks, newestTicks, writeTick } from '../jobs/tick-record.ts';
+import type { LoadResult } from '../loader/loader.ts';
+import type { Store } from '../loader/store/store.ts';
+import { runAggregate } from './aggregate.ts';
+import { runCompact } from './compact.ts';
+import type { CommandContext } from './context.ts';
+import { runExpire } from './expire.ts';
+import { connect } from './resources.ts';
+
+const HOUR_MS = 3_600_000;
+
+function outcomes({ topics }: LoadResult): TopicLoad[] {
+  return topics.map(({ topic, partitions, marked }) => {
+    const stopped = partitions.find(({ error }) => error !== null);
+    return {
+      topic,
+      rows: partitions.reduce((sum, { rows }) => sum + rows, 0),
+      quarantined: partitions.reduce((sum, { quarantined }) => sum + quarantined, 0),
+      hoursMarked: marked.length,
+      isBehind: partitions.some(({ caughtUp }) => !caughtUp),
+      error: stopped ? `partition ${stopped.partition}: ${lineOf(stopped.error)}` : null,
+    };
+  });
+}
+
+/** One load of all topics; if that can't be done, one of each, so that what is wrong with one stops no other. */
+async function loadAll(
+  { settings, log, now }: CommandContext,
+  store: Store,
+  topics: readonly string[],
+  signal: AbortSignal,
+): Promise<TopicLoad[]> {
+  const { load } = await import('../loader/loader.ts');
+  const { maxMinutes, hooks } = settings.schedule;
+  const warn = (message: string) => log.warn(message);
+  const run = async (wanted: readonly string[]) =>
+    outcomes(await load({ settings, store, topics: wanted, maxMinutes, now, warn, signal }));
+  if (hasHooks(hooks)) for (const topic of topics) await beginCursor(store, topic, 'hooks');
+  try {
+    return await run(topics);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (topics.length === 1)
+      return [{ topic: topics[0]!, ...NOTHING, isBehind: false, error: lineOf(error) }];
+    log.warn(`a load of all topics failed, loading each alone: ${lineOf(error)}`);
+  }
+  const all: TopicLoad[] = [];
+  for (const topic of topics)
+    all.push(...(await loadAll({ settings, log, now } as CommandContext, store, [topic], signal)));
+  return all;
+}
+
+const NOTHING = { rows: 0, quarantined: 0, hoursMarked: 0 };
+
+/** Aggregates of the hours that were marked since the last time, for topics whose schema has event times. */
+async function aggregateChanged(context: CommandContext, store: Store, topic: string): Promise<void> {
+  const { settings } = context;
+  if (!settings.schedule.aggregate) return;
+  const { findSchema } = await import('../schemas/event-schema.ts');
+  if ((await findSchema(topic, settings))?.eventTime !== 'event_time') return;
+  const { readQueries } = await import('../jobs/query-file.ts');
+  const queries = createHash('sha256');
+  for (const { sha256 } of await readQueries()) queries.update(sha256);
+  const { hours, advance } = await changedHours(store, topic, 'aggregates', queries.digest('hex'));
+  if (hours?.length === 0) return;
+  const { unsettled } = await runAggregate(context, store, { topic, from: hours?.[0] });
+  if (unsettled.length > 0)
+    throw new Error(`another run kept changing ${unsettled.length} hours; the next one sees to them`);
+  await advance();
+}
+
+/** The parts of a schedule over an open warehouse. */
+export function scheduleParts(
+  context: CommandContext,
+  store: Store,
+  clock: Clock,
+): Omit<ScheduleParts, 'onTick'> {
+  const { settings, log } = context;
+  const { hooks } = settings.schedule;
+  const within = (signal: AbortSignal): CommandContext => ({ ...context, signal, now: () => clock.now() });
+  const work: TickWork = {
+    async topics(signal) {
+      await using client = await connect(within(signal));
+      return chooseTopics((await client.metadata(null)).topics, settings.schedule);
+    },
+    load: (topics, signal) => loadAll(within(signal), store, topics, signal),
+    aggregate: (topic, signal) => aggregateChanged(within(signal), store, topic),
+    compact: async (topic, signal) => void (await runCompact(within(signal), store, { topic })),
+    expire: async (topic, signal) => void (await runExpire(within(signal), store, topic)),
+  };
+  return {
+    settings: settings.schedule,
+    clock,
+    work,
+    history: {
+      newest: async () => (await newestTicks(store, 1))[0],
+      async write(record) {
+        await writeTick(store, record);
+        await forgetTicks(store, clock.now() - settings.loader.historyKeepHours * HOUR_MS);
+      },
+    },
+    tell: (event, signal) => tell(event, hooks, { clock, signal }),
+    tellHours: (topic, signal) => tellHours(store, topic, (event) => tell(event, hooks, { clock, signal })),
+    warn: (message) => log.warn(message),
+  };
+}

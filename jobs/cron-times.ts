@@ -1,0 +1,24 @@
+/**
+ * The times of a cron expression. Always UTC, whatever zone the machine is in: hours of the table are UTC, and a day
+ * with a change of the clock has neither an hour without a run nor one with two. The clock is the caller's.
+ */
+import { Cron } from 'croner';
+
+export class CronTimes {
+  readonly #cron: Cron;
+
+  /** Throws an Error with croner's words if the expression is none, or never fires again. */
+  constructor(expression: string) {
+    this.#cron = new Cron(expression, { timezone: 'UTC', paused: true });
+  }
+
+  /** The first time after `afterMs`, in milliseconds since 1970; infinity if there is none. */
+  next(afterMs: number): number {
+    return this.#cron.nextRun(new Date(afterMs))?.getTime() ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether there is a time after `afterMs` and not after `untilMs`. */
+  firesWithin(afterMs: number, untilMs: number): boolean {
+    return this.next(afterMs) <= untilMs;
+  }
+}

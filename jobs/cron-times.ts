@@ -9,7 +9,7 @@ export class CronTimes {
 
   /** Throws an Error with croner's words if the expression is none, or never fires again. */
   constructor(expression: string) {
-    this.#cron = new Cron(expression, { timezone: 'UTC', paused: true });
+    this.#cron = new Cron(expression, { utcOffset: 0, paused: true });
   }
 
   /** The first time after `afterMs`, in milliseconds since 1970; infinity if there is none. */

@@ -35,34 +35,54 @@ function outcomes({ topics }: LoadResult): TopicLoad[] {
   });
 }
 
+const failed = (topic: string, error: unknown): TopicLoad => ({
+  topic,
+  rows: 0,
+  quarantined: 0,
+  hoursMarked: 0,
+  isBehind: false,
+  error: lineOf(error),
+});
+
 /** One load of all topics; if that can't be done, one of each, so that what is wrong with one stops no other. */
 async function loadAll(
-  { settings, log, now }: CommandContext,
+  context: CommandContext,
   store: Store,
   topics: readonly string[],
-  signal: AbortSignal,
 ): Promise<TopicLoad[]> {
+  const { settings, log, now, signal } = context;
   const { load } = await import('../loader/loader.ts');
-  const { maxMinutes, hooks } = settings.schedule;
+  const { maxMinutes } = settings.schedule;
   const warn = (message: string) => log.warn(message);
-  const run = async (wanted: readonly string[]) =>
-    outcomes(await load({ settings, store, topics: wanted, maxMinutes, now, warn, signal }));
-  if (hasHooks(hooks)) for (const topic of topics) await beginCursor(store, topic, 'hooks');
   try {
-    return await run(topics);
+    return outcomes(await load({ settings, store, topics, maxMinutes, now, warn, signal }));
   } catch (error) {
     signal.throwIfAborted();
-    if (topics.length === 1)
-      return [{ topic: topics[0]!, ...NOTHING, isBehind: false, error: lineOf(error) }];
+    if (topics.length === 1) return [failed(topics[0]!, error)];
     log.warn(`a load of all topics failed, loading each alone: ${lineOf(error)}`);
   }
   const all: TopicLoad[] = [];
-  for (const topic of topics)
-    all.push(...(await loadAll({ settings, log, now } as CommandContext, store, [topic], signal)));
+  for (const topic of topics) all.push(...(await loadAll(context, store, [topic])));
   return all;
 }
 
-const NOTHING = { rows: 0, quarantined: 0, hoursMarked: 0 };
+/** Loads after noting, where hooks are to hear of complete hours, which hours are no news. */
+async function loadTopics(
+  context: CommandContext,
+  store: Store,
+  topics: readonly string[],
+): Promise<TopicLoad[]> {
+  const { settings, signal } = context;
+  const stopped: TopicLoad[] = [];
+  if (hasHooks(settings.schedule.hooks))
+    for (const topic of topics)
+      await beginCursor(store, topic, 'hooks').catch((error: unknown) => {
+        signal.throwIfAborted();
+        stopped.push(failed(topic, error));
+      });
+  const ready = topics.filter((topic) => stopped.every((one) => one.topic !== topic));
+  return ready.length === 0 ? stopped : [...stopped, ...(await loadAll(context, store, ready))];
+}
 
 /** Aggregates of the hours that were marked since the last time, for topics whose schema has event times. */
 async function aggregateChanged(context: CommandContext, store: Store, topic: string): Promise<void> {
@@ -95,7 +115,7 @@ export function scheduleParts(
       await using client = await connect(within(signal));
       return chooseTopics((await client.metadata(null)).topics, settings.schedule);
     },
-    load: (topics, signal) => loadAll(within(signal), store, topics, signal),
+    load: (topics, signal) => loadTopics(within(signal), store, topics),
     aggregate: (topic, signal) => aggregateChanged(within(signal), store, topic),
     compact: async (topic, signal) => void (await runCompact(within(signal), store, { topic })),
     expire: async (topic, signal) => void (await runExpire(within(signal), store, topic)),

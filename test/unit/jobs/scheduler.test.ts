@@ -194,6 +194,41 @@ describe('a run', () => {
     ]);
   });
 
+  it('tries again what a load threw at, says nothing of, or could not aggregate', async () => {
+    const world = new World();
+    const parts = world.parts();
+    const { work } = parts;
+    let loads = 0;
+    let aggregates = 0;
+    const troubled: ScheduleParts = {
+      ...parts,
+      work: {
+        ...work,
+        load: async (topics, signal) => {
+          if (++loads === 1) throw new Error('out of memory\n  at some place');
+          const all = await work.load(topics, signal);
+          return loads === 2 ? all.filter(({ topic }) => topic !== 'c') : all;
+        },
+        aggregate: async (topic) => {
+          if (topic === 'b' && ++aggregates === 1) throw new Error('no column');
+        },
+      },
+    };
+    const signal = new AbortController().signal;
+    const record = await new Scheduler(troubled, 1).tick(world.clock.now(), signal);
+    expect(record).toMatchObject({ state: 'done', failing: [] });
+    expect(record.topics.map(({ topic, state, attempts }) => [topic, state, attempts])).toEqual([
+      ['a', 'done', 2],
+      ['b', 'done', 3],
+      ['c', 'done', 3],
+    ]);
+    expect(world.warnings.map((line) => line.split(';')[0])).toEqual([
+      ...['a', 'b', 'c'].map((topic) => `load of ${topic}: out of memory`),
+      'aggregate of b: no column',
+      'load of c: the load says nothing of it',
+    ]);
+  });
+
   it('asks for the topics again each time: new ones are loaded', async () => {
     const world = new World();
     await world.run('2026-03-28T01:30:00.000Z');

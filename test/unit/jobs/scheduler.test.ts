@@ -224,8 +224,8 @@ describe('a run', () => {
     ]);
     expect(world.warnings.map((line) => line.split(';')[0])).toEqual([
       ...['a', 'b', 'c'].map((topic) => `load of ${topic}: out of memory`),
-      'aggregate of b: no column',
       'load of c: the load says nothing of it',
+      'aggregate of b: no column',
     ]);
   });
 

@@ -21,16 +21,19 @@ import { connect } from './resources.ts';
 
 const HOUR_MS = 3_600_000;
 
+type Loaded = LoadResult['topics'][number] & { error?: string | null };
+
 function outcomes({ topics }: LoadResult): TopicLoad[] {
-  return topics.map(({ topic, partitions, marked }) => {
-    const stopped = partitions.find(({ error }) => error !== null);
+  return topics.map(({ topic, partitions, marked, error = null }: Loaded) => {
+    const stopped = partitions.find((one) => one.error !== null);
+    const partitionError = stopped ? `partition ${stopped.partition}: ${lineOf(stopped.error)}` : null;
     return {
       topic,
       rows: partitions.reduce((sum, { rows }) => sum + rows, 0),
       quarantined: partitions.reduce((sum, { quarantined }) => sum + quarantined, 0),
       hoursMarked: marked.length,
       isBehind: partitions.some(({ caughtUp }) => !caughtUp),
-      error: stopped ? `partition ${stopped.partition}: ${lineOf(stopped.error)}` : null,
+      error: error === null ? partitionError : lineOf(error),
     };
   });
 }
@@ -44,7 +47,10 @@ const failed = (topic: string, error: unknown): TopicLoad => ({
   error: lineOf(error),
 });
 
-/** One load of all topics; if that can't be done, one of each, so that what is wrong with one stops no other. */
+/**
+ * One load of all topics; if that can't be done, one of each, so that what is wrong with one stops no other. What two in
+ * a row fail with is wrong with none of them, and isn't waited for again.
+ */
 async function loadAll(
   context: CommandContext,
   store: Store,
@@ -62,7 +68,11 @@ async function loadAll(
     log.warn(`a load of all topics failed, loading each alone: ${lineOf(error)}`);
   }
   const all: TopicLoad[] = [];
-  for (const topic of topics) all.push(...(await loadAll(context, store, [topic])));
+  for (const topic of topics) {
+    const [last, before] = [all.at(-1)?.error, all.at(-2)?.error];
+    if (last && last === before) all.push(failed(topic, last));
+    else all.push(...(await loadAll(context, store, [topic])));
+  }
   return all;
 }
 

@@ -3,9 +3,8 @@
  * hours, a warehouse that does not answer for five, a broker that is away for four, in a zone whose clocks change. The clock is simulated, broker, loader,
  * aggregates and warehouse are real.
  */
-import { rmSync } from 'node:fs';
 import pino from 'pino';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
 import { KafkaClient } from '../../broker/client/client.ts';
 import { Producer } from '../../broker/client/producer.ts';
@@ -48,17 +47,45 @@ const timeOf = (hour: number, minutes = 0) =>
   new Date(MONTH_MS + hour * HOUR_MS + minutes * 60_000).toISOString();
 const nameOf = (hour: number) => timeOf(hour).slice(0, 13);
 
+const OUTAGE = { from: FIRST_HOUR + 100, until: FIRST_HOUR + 104 };
+const AWAY = { from: timeOf(FIRST_HOUR + 70), until: timeOf(FIRST_HOUR + 75) };
+const HOUR_NAMES = Array.from({ length: HOURS }, (_, i) => nameOf(FIRST_HOUR + i));
+const ROWS = HOURS * EVENTS_PER_HOUR;
+
 let dir: TempDir;
 let broker: Broker;
-let port: number;
+let address: string;
+let warehouse: string;
+let context: CommandContext;
+let real: Store;
+/** The same with the times of the simulated clock. */
+let store: Store;
+const clock = new SimulatedClock(timeOf(FIRST_HOUR));
+const traffic = { sent: 0 };
+const warnings: string[] = [];
+const ticks: TickRecord[] = [];
+const told: HookEvent[] = [];
 const zone = process.env['TZ'];
+
 beforeAll(async () => {
   process.env['TZ'] = 'America/New_York';
   dir = new TempDir('week');
+  warehouse = dir.join('warehouse');
   broker = await startBroker(dir.join('data'));
-  port = broker.port;
-  for (const topic of TOPICS) await createTopic(addressOf(broker), topic, PARTITIONS[topic]!);
-});
+  address = addressOf(broker);
+  for (const topic of TOPICS) await createTopic(address, topic, PARTITIONS[topic]!);
+  real = await DirectoryStore.open(warehouse);
+  store = clock.timesOf(sometimesAway(real, () => clock.iso >= AWAY.from && clock.iso < AWAY.until));
+  context = contextOf(
+    settingsSchema.parse({
+      client: { brokers: address, retries: 1 },
+      loader: { warehouse: `file:${warehouse}`, workers: 2 },
+      topics: { app: { schema: 'web_request' }, site: { schema: 'web_request' } },
+      schedule: { cron: CRON, retries: 2, hooks: { command: 'in the test' }, compactCron: '0 12 * * 5' },
+    }),
+  );
+  await playWeek();
+}, MINUTES_MS);
 afterAll(async () => {
   await broker.stop();
   dir[Symbol.dispose]();
@@ -80,7 +107,6 @@ function sometimesAway(store: Store, isAway: () => boolean): Store {
 
 /** The traffic of one hour, some of it of hours before; what could not be sent waits for the next hour. */
 class Traffic {
-  sent = 0;
   #number = 0;
   #waiting: number[] = [];
 
@@ -88,7 +114,7 @@ class Traffic {
     this.#waiting.push(hour);
     if (!isBrokerThere) return;
     const { client: settings, producer: by } = settingsSchema.parse({
-      client: { brokers: `127.0.0.1:${port}` },
+      client: { brokers: address },
     });
     await using client = await KafkaClient.connect(settings);
     const producer = await Producer.open(client, by);
@@ -104,13 +130,13 @@ class Traffic {
             timestampMs: MONTH_MS + of * HOUR_MS + 1,
             partition: i % PARTITIONS[topic]!,
           });
-          this.sent++;
+          traffic.sent++;
         }
     await producer.close();
   }
 }
 
-function contextOf(settings: Settings, clock: SimulatedClock, warnings: string[]): CommandContext {
+function contextOf(settings: Settings): CommandContext {
   const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
   const { stdout, stderr, stdin } = process;
   const signal = new AbortController().signal;
@@ -126,137 +152,113 @@ function contextOf(settings: Settings, clock: SimulatedClock, warnings: string[]
   };
 }
 
-it(
-  'a week without care ends with every hour complete, told and aggregated, and every event there once',
-  async () => {
-    const warehouse = dir.join('warehouse');
-    const settings = settingsSchema.parse({
-      client: { brokers: `127.0.0.1:${port}`, retries: 1 },
-      loader: { warehouse: `file:${warehouse}`, workers: 2 },
-      topics: { app: { schema: 'web_request' }, site: { schema: 'web_request' } },
-      schedule: { cron: CRON, retries: 2, hooks: { command: 'in the test' }, compactCron: '0 12 * * 5' },
-    });
-    const clock = new SimulatedClock(timeOf(FIRST_HOUR));
-    const warnings: string[] = [];
-    const context = contextOf(settings, clock, warnings);
-    await using real = await DirectoryStore.open(warehouse);
-    const store = clock.timesOf(sometimesAway(real, () => clock.iso >= away.from && clock.iso < away.until));
-    const away = { from: timeOf(FIRST_HOUR + 70), until: timeOf(FIRST_HOUR + 75) };
-    const ticks: TickRecord[] = [];
-    const told: HookEvent[] = [];
-    const tell = async (event: HookEvent) => void told.push(event);
+const tell = async (event: HookEvent) => void told.push(event);
 
-    /** A process of the schedule, from now until a time. */
-    const runUntil = async (time: string): Promise<void> => {
-      const parts = {
-        ...scheduleParts(context, store, clock),
-        tell,
-        tellHours: (topic: string) => tellHours(store, topic, tell),
-        onTick: (record: TickRecord) => ticks.push(record),
-      };
-      const run = new Scheduler(parts, 1).run(clock.stopAt(time));
-      await expect(run).rejects.toThrow('stopped at');
-    };
+/** A process of the schedule, from now until a time. */
+async function runUntil(time: string): Promise<void> {
+  const parts = {
+    ...scheduleParts(context, store, clock),
+    tell,
+    tellHours: (topic: string) => tellHours(store, topic, tell),
+    onTick: (record: TickRecord) => ticks.push(record),
+  };
+  await expect(new Scheduler(parts, 1).run(clock.stopAt(time))).rejects.toThrow('stopped at');
+}
 
-    const traffic = new Traffic();
-    const outage = { from: FIRST_HOUR + 100, until: FIRST_HOUR + 104 };
-    for (let hour = FIRST_HOUR; hour < FIRST_HOUR + HOURS; hour++)
-      clock.at(timeOf(hour, 50), () => traffic.send(hour, hour < outage.from || hour >= outage.until));
-    clock.at(timeOf(outage.from, 10), () => broker.stop());
-    clock.at(timeOf(outage.until, 10), async () => {
-      broker = await startBroker(dir.join('data'), { port });
-    });
+async function playWeek(): Promise<void> {
+  const site = new Traffic();
+  for (let hour = FIRST_HOUR; hour < FIRST_HOUR + HOURS; hour++)
+    clock.at(timeOf(hour, 50), () => site.send(hour, hour < OUTAGE.from || hour >= OUTAGE.until));
+  const { port } = broker;
+  clock.at(timeOf(OUTAGE.from, 10), () => broker.stop());
+  clock.at(timeOf(OUTAGE.until, 10), async () => {
+    broker = await startBroker(dir.join('data'), { port });
+  });
+  await runUntil(timeOf(FIRST_HOUR + 40, 30));
+  await clock.sleep(7 * HOUR_MS, context.signal); // the machine of the schedule is off
+  await runUntil(timeOf(FIRST_HOUR + HOURS + 4));
+}
 
-    await runUntil(timeOf(FIRST_HOUR + 40, 30));
-    await clock.sleep(7 * HOUR_MS, context.signal); // the machine of the schedule is off
-    await runUntil(timeOf(FIRST_HOUR + HOURS + 4));
-
-    expect(traffic.sent).toBe(HOURS * TOPICS.length * EVENTS_PER_HOUR);
-    const hours = Array.from({ length: HOURS }, (_, i) => nameOf(FIRST_HOUR + i));
-    const rows = HOURS * EVENTS_PER_HOUR;
+describe('a week that nobody looks after ends with', () => {
+  it('every event there once, in its hour', async () => {
+    expect(traffic.sent).toBe(ROWS * TOPICS.length);
     for (const topic of TOPICS) {
-      const marked = await listMarkedHours(store, topic);
-      expect(marked.filter((hour) => hours.includes(hour))).toEqual(hours);
+      const share = ROWS / PARTITIONS[topic]!;
       const found = await visibleOffsets(warehouse, topic);
-      const share = rows / PARTITIONS[topic]!;
       expect(found.map((one) => [one.rows, one.distinct, one.max + 1])).toEqual(
         Array.from({ length: PARTITIONS[topic]! }, () => [share, share, share]),
       );
-      // Every hour was told when it was complete, and the last thing told of it is what its marker says.
-      for (const hour of hours) {
-        const versions = told.flatMap((one) =>
-          one.event === 'hour-complete' && one.topic === topic && one.hour === hour ? one.version : [],
-        );
-        const newest = await newestMarker(store, topic, hour);
-        expect([topic, hour, versions[0], versions.at(-1)]).toEqual([
-          topic,
-          hour,
-          expect.any(Number),
-          newest?.version,
-        ]);
-      }
     }
-    const events = await queryTable(
+    const misplaced = await queryTable(
       warehouse,
       'site',
       "SELECT count(*) AS n FROM TABLE WHERE strftime(event_time, '%Y-%m-%d %H') <> dt || ' ' || hour",
     );
-    expect(events).toEqual([{ n: '0' }]);
+    expect(misplaced).toEqual([{ n: '0' }]);
+  });
+
+  it.each(TOPICS)(
+    'every hour of %s complete and told, the last word being what its marker says',
+    async (topic) => {
+      const marked = await listMarkedHours(store, topic);
+      expect(marked.filter((hour) => HOUR_NAMES.includes(hour))).toEqual(HOUR_NAMES);
+      const ofTopic = told.flatMap((one) =>
+        one.event === 'hour-complete' && one.topic === topic ? one : [],
+      );
+      for (const hour of HOUR_NAMES) {
+        const versions = ofTopic.filter((one) => one.hour === hour).map(({ version }) => version);
+        expect([hour, versions.at(-1)]).toEqual([hour, (await newestMarker(store, topic, hour))?.version]);
+      }
+      expect(new Set(ofTopic.map(({ id }) => id)).size).toBe(ofTopic.length);
+    },
+  );
+
+  it('each failure and its end told once, and nothing failing', () => {
     const news = told.flatMap((one) => (one.event === 'hour-complete' ? [] : `${one.event} ${one.job}`));
     const loads = (event: string) => TOPICS.map(() => `${event} load`);
     expect(news).toEqual([...loads('failed'), ...loads('recovered'), 'failed topics', 'recovered topics']);
     expect(ticks.filter(({ state }) => state === 'failed')).toHaveLength(2);
     expect(ticks.at(-1)?.failing).toEqual([]);
     expect(ticks.length).toBeGreaterThan(20);
-
-    for (const topic of TOPICS) {
-      const argv = [
-        'audit',
-        '--topic',
-        topic,
-        '--json',
-        '--broker',
-        `127.0.0.1:${port}`,
-        '--warehouse',
-        `file:${warehouse}`,
-      ];
-      const audit = await runCli([
-        ...argv,
-        '--set',
-        'topics.app.schema=web_request',
-        '--set',
-        'topics.site.schema=web_request',
-      ]);
-      expect([topic, audit.status, audit.stderr]).toEqual([topic, 0, '']);
-      const answer = JSON.parse(audit.stdout) as {
-        hours: { hour: string; verdict: string; files: number }[];
-      };
-      const within = answer.hours.filter(({ hour }) => hours.includes(hour));
-      expect(within.filter(({ verdict }) => verdict !== 'OK')).toEqual([]);
-      expect(within).toHaveLength(HOURS);
-    }
-
-    // Aggregates grown hour by hour, late rows and all, are those that one look at everything gives.
-    const aggregated = async () => {
-      const answers: Record<string, unknown> = {};
-      for (const topic of ['app', 'site'])
-        for (const { name } of await readQueries())
-          answers[`${name} of ${topic}`] = await queryAggregate(
-            warehouse,
-            name,
-            topic,
-            'SELECT * FROM TABLE ORDER BY ALL',
-          );
-      return answers;
-    };
-    const grown = await aggregated();
-    for (const topic of ['app', 'site']) expect(grown[`traffic_by_hour of ${topic}`]).toHaveLength(HOURS);
-    for (const topic of ['app', 'site'])
-      for (const { name } of await readQueries()) await real.remove(queryRecordsDirectory(topic, name));
-    rmSync(`${warehouse}/_aggregates`, { recursive: true });
-    for (const topic of ['app', 'site']) await runAggregate(context, store, { topic });
-    expect(await aggregated()).toEqual(grown);
     expect(warnings.filter((line) => !/tried 127\.0\.0\.1|it does not answer/.test(line))).toEqual([]);
-  },
-  MINUTES_MS,
-);
+  });
+
+  it.each(TOPICS)('an audit of %s that finds nothing wrong', async (topic) => {
+    const schemas = ['app', 'site'].flatMap((name) => ['--set', `topics.${name}.schema=web_request`]);
+    const places = ['--broker', address, '--warehouse', `file:${warehouse}`];
+    const { status, stdout, stderr } = await runCli([
+      'audit',
+      '--topic',
+      topic,
+      '--json',
+      ...places,
+      ...schemas,
+    ]);
+    expect([status, stderr]).toEqual([0, '']);
+    const answer = JSON.parse(stdout) as { hours: { hour: string; verdict: string }[] };
+    const within = answer.hours.filter(({ hour }) => HOUR_NAMES.includes(hour));
+    expect(within.filter(({ verdict }) => verdict !== 'OK')).toEqual([]);
+    expect(within).toHaveLength(HOURS);
+  });
+
+  it.each(['app', 'site'])(
+    'aggregates of %s, grown hour by hour, that equal those made from scratch',
+    async (topic) => {
+      const names = (await readQueries()).map(({ name }) => name);
+      const answers = async () => {
+        const all = names.map((name) =>
+          queryAggregate(warehouse, name, topic, 'SELECT * FROM TABLE ORDER BY ALL'),
+        );
+        return Object.fromEntries((await Promise.all(all)).map((rows, i) => [names[i], rows]));
+      };
+      const grown = await answers();
+      expect(grown['traffic_by_hour']).toHaveLength(HOURS);
+      for (const name of names) {
+        await real.remove(queryRecordsDirectory(topic, name));
+        await real.remove(`_aggregates/${name}/topic=${topic}`);
+      }
+      await runAggregate(context, store, { topic });
+      expect(await answers()).toEqual(grown);
+    },
+  );
+});

@@ -79,6 +79,7 @@ export async function changedHours(
 
 /** Begins to look now, unless the reader has begun: hours marked before are no news. */
 export async function beginCursor(store: Store, topic: string, reader: CursorReader): Promise<void> {
-  const { hours, advance } = await changedHours(store, topic, reader);
-  if (hours === undefined) await advance();
+  if (await readRecord(store, hourCursorPath(reader, topic), cursor)) return;
+  const { advance } = await changedHours(store, topic, reader);
+  await advance();
 }

@@ -52,6 +52,15 @@ async function checkSettings({ settings, origins }: CommandContext): Promise<voi
   throw new SettingsError(problems);
 }
 
+/** Says so if hours will be complete a run later than they could be. */
+function warnOfEarlyRuns({ settings, log, now }: CommandContext): void {
+  const { loader, schedule } = settings;
+  if (loader.graceMs === 0 || new CronTimes(schedule.cron).firesAfterGrace(loader.graceMs, now())) return;
+  log.warn(
+    `schedule.cron "${schedule.cron}" fires within loader.graceMs (${loader.graceMs}) after the hour, before the last one can be complete: it is marked one run later; let it fire later in the hour`,
+  );
+}
+
 const CLOCK = (now: () => number): Clock => ({
   now,
   sleep: (ms, signal) => sleep(Math.max(0, ms), undefined, { signal }),
@@ -92,6 +101,7 @@ export function runnerText({ n, record, heardMs }: NewestRunner): string {
 export async function runSchedule(context: CommandContext, { once = false }: Options): Promise<number> {
   const { settings, now, signal, log, out } = context;
   await checkSettings(context);
+  if (!once) warnOfEarlyRuns(context);
   await using store = await openPatiently(context, once);
   const clock = CLOCK(now);
   const options: RunnerOptions = {

@@ -4,6 +4,9 @@
  */
 import { Cron } from 'croner';
 
+const HOUR_MS = 3_600_000;
+const WEEK_MS = 7 * 24 * HOUR_MS;
+
 export class CronTimes {
   readonly #cron: Cron;
 
@@ -20,5 +23,16 @@ export class CronTimes {
   /** Whether there is a time after `afterMs` and not after `untilMs`. */
   firesWithin(afterMs: number, untilMs: number): boolean {
     return this.next(afterMs) <= untilMs;
+  }
+
+  /**
+   * Whether in the week from `nowMs` on it ever fires `graceMs` or more after the beginning of an hour. If not, no run finds
+   * the hour before it complete: each hour waits for the run after next.
+   */
+  firesAfterGrace(graceMs: number, nowMs: number): boolean {
+    const firstMs = Math.floor(nowMs / HOUR_MS) * HOUR_MS;
+    for (let hourMs = firstMs; hourMs < firstMs + WEEK_MS; hourMs += HOUR_MS)
+      if (this.firesWithin(hourMs + graceMs - 1, hourMs + HOUR_MS - 1)) return true;
+    return false;
   }
 }

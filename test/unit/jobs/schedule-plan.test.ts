@@ -49,6 +49,19 @@ describe('the times of a cron expression', () => {
   });
 });
 
+it.each([
+  ['7 * * * *', true],
+  ['5 * * * *', true],
+  ['4 * * * *', false],
+  ['0 * * * *', false],
+  ['0 3 * * *', false],
+  ['30 3 * * 1', true],
+  ['* * * * * *', true],
+])('a run at "%s" can find the hour before it complete after a grace of five minutes: %s', (cron, can) => {
+  for (const minute of [0, 3, 6, 59])
+    expect(new CronTimes(cron).firesAfterGrace(300_000, Date.UTC(2026, 10, 22, 13, minute))).toBe(can);
+});
+
 describe('the topics of a schedule', () => {
   const known = ['web', 'web.eu', 'audit', '_private', '.hidden', '__consumer_offsets'].map((name) => ({
     name,

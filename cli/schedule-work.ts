@@ -12,6 +12,7 @@ import type { ScheduleParts } from '../jobs/scheduler.ts';
 import { lineOf, type TickWork, type TopicLoad } from '../jobs/tick.ts';
 import { forgetTicks, newestTicks, writeTick } from '../jobs/tick-record.ts';
 import type { LoadResult } from '../loader/loader.ts';
+import { chainsDirectory } from '../loader/paths.ts';
 import type { Store } from '../loader/store/store.ts';
 import { runAggregate } from './aggregate.ts';
 import { runCompact } from './compact.ts';
@@ -120,6 +121,8 @@ export function scheduleParts(
   const { settings, log } = context;
   const { hooks } = settings.schedule;
   const within = (signal: AbortSignal): CommandContext => ({ ...context, signal, now: () => clock.now() });
+  // A topic whose first load failed is told of by that load alone.
+  const hasTable = async (topic: string) => (await store.list(chainsDirectory(topic))).length > 0;
   const work: TickWork = {
     async topics(signal) {
       await using client = await connect(within(signal));
@@ -127,8 +130,12 @@ export function scheduleParts(
     },
     load: (topics, signal) => loadTopics(within(signal), store, topics),
     aggregate: (topic, signal) => aggregateChanged(within(signal), store, topic),
-    compact: async (topic, signal) => void (await runCompact(within(signal), store, { topic })),
-    expire: async (topic, signal) => void (await runExpire(within(signal), store, topic)),
+    async compact(topic, signal) {
+      if (await hasTable(topic)) await runCompact(within(signal), store, { topic });
+    },
+    async expire(topic, signal) {
+      if (await hasTable(topic)) await runExpire(within(signal), store, topic);
+    },
   };
   return {
     settings: settings.schedule,

@@ -125,6 +125,30 @@ describe('schedule --once', () => {
     expect(text.stdout).toContain('runs of the schedule');
   });
 
+  it('tells again what a runner had told, but not noted, when it was killed', async () => {
+    const { argv } = places('again', ['again']);
+    await createTopic(address, 'again', 1);
+    await sendRecords(address, 'again', webRequests(0, 20, { hours: 2 }));
+    const [events, calm] = [dir.join('again.jsonl'), dir.join('calm')];
+    const hook = JSON.stringify(['sh', '-c', `cat >> ${events}; test -e ${calm} || sleep 3`]);
+    const set = [`schedule.hooks.command=${hook}`, 'schedule.leaseMs=1000'].flatMap((one) => ['--set', one]);
+    const options = ['schedule', '--once', ...argv, ...set];
+    const { child } = start(options);
+    await expect.poll(() => existsSync(events) && readFileSync(events, 'utf8'), PATIENT).toContain('\n');
+    child.kill('SIGKILL');
+    expect(await statusOf(child)).toBe(137);
+    writeFileSync(calm, '');
+    const next = async () => (await runCli(options, { cwd: dir.path })).stdout;
+    await expect.poll(next, PATIENT).toMatch(/ done: 1 topics, 0 rows/);
+    expect(await next()).toMatch(/ done: /);
+    const ids = readFileSync(events, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { id: string }).id);
+    const id = (hour: string) => `hour-complete/again/2026-03-01T${hour}/1`;
+    expect(ids).toEqual([id('00'), id('00'), id('01')]);
+  });
+
   it('names every setting that can not be meant, and does nothing', async () => {
     const { argv, warehouse } = places('settings', ['none']);
     const wrong = { cron: 'hourly', deny: '(', 'hooks.url': 'ftp://x', 'hooks.command': '[1]' };

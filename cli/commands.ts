@@ -16,6 +16,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'the whole pipeline once: broker, activity in, parallel load, aggregates, result',
     load: () => import('./demo.ts'),
   },
+  {
+    name: 'up',
+    summary: 'broker and hourly schedule together until stopped',
+    load: () => import('./up.ts'),
+  },
   { name: 'broker', summary: 'a broker until stopped', load: () => import('./broker.ts') },
   { name: 'topics', summary: 'list, create, describe and delete topics', load: () => import('./topics.ts') },
   { name: 'ingest', summary: 'events of a file or stdin into a topic', load: () => import('./ingest.ts') },
@@ -26,6 +31,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'tail', summary: 'prints the records of a topic', load: () => import('./tail.ts') },
   { name: 'load', summary: 'one parallel load of topics into the table', load: () => import('./load.ts') },
+  {
+    name: 'schedule',
+    summary: 'loads and aggregates every hour until stopped; catches up what it missed',
+    load: () => import('./schedule.ts'),
+  },
   {
     name: 'offsets',
     summary: 'the stored offsets of a topic, and its lag',
@@ -62,6 +72,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'aggregates of complete hours, by the SQL in jobs/queries',
     load: () => import('./aggregate.ts'),
   },
+  { name: 'runs', summary: 'what ran, and how it ended', load: () => import('./runs.ts') },
   {
     name: 'status',
     summary: 'brokers, topics, lag and complete hours at a glance',

@@ -4,6 +4,8 @@
 import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import type { CompactResult } from '../jobs/compact.ts';
+import type { Store } from '../loader/store/store.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { hourText, wholeNumber } from './options.ts';
@@ -17,15 +19,18 @@ interface Options {
   targetBytes?: number;
 }
 
-async function compactCommand(context: CommandContext, { topic, hour, targetBytes }: Options): Promise<void> {
-  const { settings, now, signal, progress, log, out } = context;
+/** Compacts a topic with progress, with the memory that the loader's workers have together. */
+export async function runCompact(
+  { settings, now, signal, progress, log }: CommandContext,
+  store: Store,
+  { topic, hour, targetBytes }: Options,
+): Promise<CompactResult> {
   const { loader } = settings;
   const { compact } = await import('../jobs/compact.ts');
   const { RowCopier } = await import('../loader/row-copier.ts');
   const { openSpoolDirectory } = await import('../loader/spool-directory.ts');
   const { findSchema } = await import('../schemas/event-schema.ts');
   const workers = loader.workers || availableParallelism();
-  await using store = await openWarehouse(context);
   await using local = await openSpoolDirectory(loader);
   await using copier = await RowCopier.open({
     memoryLimitBytes: loader.duckdbMemoryBytes * workers,
@@ -33,7 +38,7 @@ async function compactCommand(context: CommandContext, { topic, hour, targetByte
     threads: workers,
   });
   using bar = startProgress('compact', 0, progress);
-  const result = await compact({
+  return await compact({
     store,
     topic,
     copier,
@@ -50,6 +55,13 @@ async function compactCommand(context: CommandContext, { topic, hour, targetByte
     onProgress: (done, total) => bar.update(done, total),
     warn: (message) => log.warn(message),
   });
+}
+
+async function compactCommand(context: CommandContext, options: Options): Promise<void> {
+  const { out } = context;
+  const { topic } = options;
+  await using store = await openWarehouse(context);
+  const result = await runCompact(context, store, options);
   out.object(result);
   out.line(
     result.hours.length === 0

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Expiry } from '../jobs/expire.ts';
+import type { Store } from '../loader/store/store.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { collect } from './options.ts';
@@ -16,12 +17,22 @@ interface Options {
   dryRun?: boolean;
 }
 
+/** Expires one topic by the settings. */
+export async function runExpire(
+  { settings, now }: CommandContext,
+  store: Store,
+  topic: string,
+  dryRun = false,
+): Promise<Expiry> {
+  const { expire } = await import('../jobs/expire.ts');
+  return await expire({ store, topic, loader: settings.loader, run: randomUUID(), now, dryRun });
+}
+
 async function expireCommand(
   context: CommandContext,
   { topic: wanted, dryRun = false }: Options,
 ): Promise<void> {
-  const { settings, now, out, signal } = context;
-  const { expire } = await import('../jobs/expire.ts');
+  const { out, signal } = context;
   await using store = await openWarehouse(context);
   const known = await topicsInWarehouse(store);
   const unknown = wanted?.find((name) => !known.includes(name));
@@ -32,7 +43,7 @@ async function expireCommand(
   const topics: Expiry[] = [];
   for (const topic of wanted ?? known) {
     signal.throwIfAborted();
-    topics.push(await expire({ store, topic, loader: settings.loader, run: randomUUID(), now, dryRun }));
+    topics.push(await runExpire(context, store, topic, dryRun));
   }
   out.object({ dryRun, topics });
   const rows = topics.map((one) => [

@@ -3,6 +3,8 @@
  */
 import type { Command } from 'commander';
 import type { KafkaClient } from '../broker/client/client.ts';
+import { newestRunner } from '../jobs/runner-lease.ts';
+import { newestTicks } from '../jobs/tick-record.ts';
 import type { DataFile } from '../loader/commit.ts';
 import { listMarkedHours } from '../loader/hour-marker.ts';
 import type { Store } from '../loader/store/store.ts';
@@ -38,6 +40,30 @@ async function topicStatus(client: KafkaClient, store: Store, topic: string) {
   };
 }
 
+/** Who runs the schedule of the warehouse, how its last run ended, and what fails; null: it never ran. */
+async function scheduleStatus(store: Store) {
+  const runner = await newestRunner(store);
+  const [last] = await newestTicks(store, 1);
+  if (runner === undefined) return null;
+  const { n, record, heardMs, hasEnded } = runner;
+  return {
+    runner: { n, ...record, lastHeardAt: new Date(heardMs).toISOString(), hasEnded },
+    lastTick: last ? { startedAt: last.startedAt, endedAt: last.endedAt, state: last.state } : null,
+    failing: last?.failing ?? [],
+  };
+}
+
+function printSchedule({ out }: CommandContext, schedule: Awaited<ReturnType<typeof scheduleStatus>>): void {
+  if (schedule === null) return;
+  const { runner, lastTick, failing } = schedule;
+  const who = `runner ${runner.n} (process ${runner.pid ?? '?'} on ${runner.host ?? '?'})`;
+  const life = runner.hasEnded ? 'has ended' : `last heard of at ${runner.lastHeardAt}`;
+  const end = lastTick ? `; last run ${lastTick.state} at ${lastTick.endedAt}` : '';
+  out.line(`schedule: ${who} ${life}${end}`);
+  for (const { job, topic, error, since } of failing)
+    out.line(`${job} of ${topic ?? 'all topics'} fails since ${since}: ${error}`);
+}
+
 async function status(context: CommandContext): Promise<void> {
   const { out } = context;
   await using client = await connect(context);
@@ -47,12 +73,14 @@ async function status(context: CommandContext): Promise<void> {
   const topics = [];
   for (const name of [...names].sort()) topics.push(await topicStatus(client, store, name));
   const { clusterId, controllerId, brokers } = cluster;
-  out.object({ clusterId, controllerId, brokers, warehouse: store.url, topics });
+  const schedule = await scheduleStatus(store);
+  out.object({ clusterId, controllerId, brokers, warehouse: store.url, topics, schedule });
 
   out.line(
     `cluster ${clusterId}: ${brokers.map((b) => `broker ${b.nodeId} at ${b.host}:${b.port}`).join(', ')}`,
   );
   out.line(`warehouse ${store.url}`);
+  printSchedule(context, schedule);
   out.line();
   const rows = topics.map((t) => [
     t.topic,

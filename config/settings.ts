@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { broker } from './broker-settings.ts';
 import { client, producer } from './client-settings.ts';
 import { loader } from './loader-settings.ts';
+import { schedule } from './schedule-settings.ts';
 import { webhdfs } from './webhdfs-settings.ts';
 
 const topic = z.strictObject({
@@ -28,6 +29,7 @@ export const settingsSchema = z.strictObject({
   producer: producer.prefault({}),
   loader: loader.prefault({}),
   webhdfs: webhdfs.prefault({}),
+  schedule: schedule.prefault({}),
   topics: z.record(z.string(), topic).default({}).describe('settings of single topics, by name'),
   schemas: z
     .strictObject({

@@ -203,3 +203,30 @@ export const queryRecordsDirectory = (topic: string, query: string) =>
 export function aggregateDirectory(query: string, topic: string, hour: Hour): string {
   return `${AGGREGATES_ROOT}/${query}/topic=${topic}/${hourDirectory(hour)}`;
 }
+
+/** What belongs to the warehouse as a whole and not to one topic. Readers pass over names that begin with "_". */
+const MILLRACE_ROOT = '_millrace';
+/** Who runs the schedule: a record per runner under a number that must not exist, and beside it its sign of life. */
+export const RUNNERS_DIRECTORY = `${MILLRACE_ROOT}/runners`;
+export const runnerPath = (n: number) => `${RUNNERS_DIRECTORY}/${versionName(n)}`;
+export const heartbeatPath = (n: number) =>
+  `${RUNNERS_DIRECTORY}/${digits(n, VERSION_DIGITS)}.heartbeat.json`;
+/** The number in the name of a runner's record or of its sign of life. */
+export function parseRunnerName(name: string): number | undefined {
+  return parseVersionName(name.replace('.heartbeat.json', '.json'));
+}
+/** How each run of the schedule ended. Names sort by time. */
+export const TICKS_DIRECTORY = `${MILLRACE_ROOT}/ticks`;
+export const tickPath = (startedAt: string, tick: string) =>
+  `${TICKS_DIRECTORY}/${startedAt.replaceAll(':', '-')}-${tick}.json`;
+/** Up to where a reader of markers has come: aggregates, hooks. */
+export const hourCursorPath = (reader: string, topic: string) =>
+  `${MILLRACE_ROOT}/hours/${reader}/${topic}.json`;
+export const MILLRACE_STAGING = `${MILLRACE_ROOT}/staging`;
+export const millraceStagedPath = (attempt: string) => `${MILLRACE_STAGING}/${attempt}.json.tmp`;
+
+/** The beginning and the id of the run that a file of its history belongs to. */
+export function parseRunName(name: string): { startedAt: string; run: string } | undefined {
+  const m = /^(\d{4}-\d\d-\d\dT)(\d\d)-(\d\d)-([\d.]+Z)-(.+)\.(?:started|plan|outcome)\.json$/.exec(name);
+  return m ? { startedAt: `${m[1]}${m[2]}:${m[3]}:${m[4]}`, run: m[5]! } : undefined;
+}

@@ -4,7 +4,7 @@
  * more than history: hours are judged complete by their observations, so a plan is durable before anything is read.
  */
 import { z } from 'zod';
-import { type RunStage, runPath, runStage, runsDirectory } from './paths.ts';
+import { parseRunName, type RunStage, runPath, runStage, runsDirectory } from './paths.ts';
 import { type Store, StoreError } from './store/store.ts';
 
 const offset = z.int().min(0);
@@ -121,6 +121,33 @@ export async function* newestOutcomes(store: Store, runs: RunPaths): AsyncGenera
 export async function newestOutcome(store: Store, runs: RunPaths): Promise<RunOutcome | undefined> {
   for await (const newest of newestOutcomes(store, runs)) return newest;
   return undefined;
+}
+
+/** One run of one topic; without an outcome it died, or is still under way. */
+export interface PastRun extends RunId {
+  outcome: RunOutcome | undefined;
+}
+
+/** The newest runs of these topics together, newest first. Reads the outcomes of those alone. */
+export async function newestRuns(store: Store, topics: readonly string[], limit: number): Promise<PastRun[]> {
+  const found = new Map<string, RunId & { path: string }>();
+  for (const topic of topics)
+    for (const path of await listRuns(store, topic)) {
+      const id = parseRunName(path.slice(path.lastIndexOf('/') + 1));
+      if (id)
+        found.set(`${topic} ${id.run}`, {
+          topic,
+          ...id,
+          path: runPath(topic, id.startedAt, id.run, 'outcome'),
+        });
+    }
+  const newest = [...found.values()].sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1)).slice(0, limit);
+  return await Promise.all(
+    newest.map(async ({ path, ...id }) => {
+      const read = outcome.safeParse(await readJson(store, path));
+      return { ...id, outcome: read.success ? read.data : undefined };
+    }),
+  );
 }
 
 /** Whether the run before this one ended: a run that died may have left marks half made. */

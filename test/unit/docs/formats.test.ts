@@ -19,6 +19,8 @@ const RECORD_SOURCES = [
   'loader/run-history.ts',
   'loader/hour-marker.ts',
   'jobs/aggregate-record.ts',
+  'jobs/runner-lease.ts',
+  'jobs/tick-record.ts',
 ];
 
 /** The bodies of all `strictObject({…})` of a text, each with the ones inside it. */

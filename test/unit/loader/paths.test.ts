@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import {
   finalName,
+  heartbeatPath,
   parseFinalName,
   parseRecordName,
+  parseRunName,
+  parseRunnerName,
   parseWantedName,
   recordName,
+  runnerPath,
+  runPath,
   wantedName,
 } from '../../../loader/paths.ts';
 
@@ -51,5 +56,16 @@ describe('names in the warehouse', () => {
     ] as const)
       expect(parseWantedName(wantedName(want))).toEqual(want);
     expect(parseWantedName('h-markers')).toBeUndefined();
+  });
+
+  it('say which run and which runner a file is of', () => {
+    const [startedAt, run] = ['2026-11-22T13:07:00.123Z', '0b0c-1'];
+    const nameOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
+    for (const stage of ['started', 'plan', 'outcome'] as const)
+      expect(parseRunName(nameOf(runPath('web', startedAt, run, stage)))).toEqual({ startedAt, run });
+    expect(parseRunName('notes.txt')).toBeUndefined();
+    for (const n of [1, 999_999, 12_345_678])
+      for (const path of [runnerPath(n), heartbeatPath(n)]) expect(parseRunnerName(nameOf(path))).toBe(n);
+    expect(parseRunnerName('000001.json.tmp')).toBeUndefined();
   });
 });

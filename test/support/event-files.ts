@@ -22,7 +22,7 @@ export interface WebEvent {
   session_id?: string;
 }
 
-const COLUMNS = {
+export const COLUMNS = {
   event_time: 'TIMESTAMPTZ',
   host: 'VARCHAR',
   path: 'VARCHAR',

@@ -67,7 +67,7 @@ describe.runIf(shared)('the aggregates of the blog log equal its oracle', () => 
     });
     table = await writeTable(shared!);
     result = await run();
-  }, 240_000);
+  }, 480_000);
   afterAll(async () => {
     duckdb.closeSync();
     await engine[Symbol.asyncDispose]();
@@ -77,8 +77,8 @@ describe.runIf(shared)('the aggregates of the blog log equal its oracle', () => 
   test('every hour of the span is computed once by each query, empty ones included', async () => {
     expect(table.hours.size).toBe(oracle.span_hours);
     expect(result.unsettled).toEqual([]);
-    // A query of the day is answered at each last hour of the 38 days.
-    const wanted = ({ query }: { query: string }) => (query.endsWith('_by_day') ? 38 : 902);
+    // A query of the day is answered at the last hour of each day; the 38th is not over.
+    const wanted = ({ query }: { query: string }) => (query.endsWith('_by_day') ? 37 : 902);
     for (const query of result.queries)
       expect(query).toMatchObject({ computed: wanted(query), unchanged: 0 });
     for (const query of (await run()).queries)

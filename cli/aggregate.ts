@@ -1,13 +1,15 @@
 /**
  * `millrace aggregate`: brings the aggregates of a topic up to date; with `--query` also prints its rows.
  */
-import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import type { Settings } from '../config/settings.ts';
 import type { AggregateOptions, AggregateResult } from '../jobs/aggregate.ts';
+import type { QuerySources } from '../jobs/query-file.ts';
 import type { Store } from '../loader/store/store.ts';
+import { ENGINES, type EngineName, openEngine } from './aggregate-engine.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
-import { collect, hourText } from './options.ts';
+import { collect, collectPairs, hourText } from './options.ts';
 import { type Cell, counted, secondsText } from './output.ts';
 import { startProgress } from './progress.ts';
 import { openWarehouse } from './resources.ts';
@@ -20,28 +22,30 @@ interface Options {
   from?: string;
   to?: string;
   all?: boolean;
+  param?: [string, string][];
   engine: string;
 }
 
-/** Aggregates on DuckDB in this process, with the memory that the loader's workers have together. */
+/** Brings the aggregates of a topic up to date, with the queries and parameters of the settings and those given. */
 export async function runAggregate(
-  { settings, log, now, signal, progress }: CommandContext,
+  context: CommandContext,
   store: Store,
-  wanted: Pick<AggregateOptions, 'topic' | 'queries' | 'from' | 'to' | 'all'>,
+  {
+    engine: engineName = 'duckdb',
+    ...wanted
+  }: Pick<AggregateOptions, 'topic' | 'queries' | 'sources' | 'from' | 'to' | 'all'> & {
+    engine?: EngineName;
+  },
 ): Promise<AggregateResult> {
+  const { settings, log, now, signal, progress } = context;
   const { aggregate } = await import('../jobs/aggregate.ts');
-  const { DuckDbEngine } = await import('../jobs/engine/duckdb.ts');
   const { openSpoolDirectory } = await import('../loader/spool-directory.ts');
-  const workers = settings.loader.workers || availableParallelism();
   await using local = await openSpoolDirectory(settings.loader);
-  await using engine = await DuckDbEngine.open({
-    memoryBytes: settings.loader.duckdbMemoryBytes * workers,
-    temporaryDirectory: local.path,
-    threads: workers,
-  });
+  await using engine = await openEngine(engineName, context, store, local.path);
   using bar = startProgress('aggregate', 0, progress);
   const onProgress = (done: number) => bar.update(done);
   return await aggregate({
+    sources: sourcesOf(settings),
     ...wanted,
     store,
     engine,
@@ -51,6 +55,11 @@ export async function runAggregate(
     signal,
     onProgress,
   });
+}
+
+/** The user's own queries and the values of parameters. */
+function sourcesOf({ aggregates }: Settings, given: QuerySources['given'] = []): QuerySources {
+  return { directory: aggregates.dir, settings: aggregates.parameters, given };
 }
 
 /** The rows of one query in the asked range; without `--all` those of complete hours. */
@@ -78,24 +87,37 @@ function printRows({ out }: CommandContext, query: string, rows: readonly Record
 }
 
 /** Throws UsageError for what can't be meant, before anything is opened. */
-async function checkOptions({ engine, query, from, to }: Options): Promise<void> {
-  if (engine !== 'duckdb') throw new UsageError(`there is no engine ${engine} yet; use --engine duckdb`);
+async function checkOptions(
+  { engine, query, from, to }: Options,
+  sources: QuerySources,
+): Promise<EngineName> {
+  const name = ENGINES.find((known) => known === engine);
+  if (name === undefined)
+    throw new UsageError(`there is no engine ${engine}; known are ${ENGINES.join(', ')}`);
   if (from !== undefined && to !== undefined && from > to)
     throw new UsageError(`--from ${from} is after --to ${to}; exchange them`);
-  if (query === undefined) return;
-  const { readQueries } = await import('../jobs/query-file.ts');
-  const known = (await readQueries()).map(({ name }) => name);
-  const unknown = query.find((name) => !known.includes(name));
-  if (unknown !== undefined)
-    throw new UsageError(`there is no query "${unknown}"; known are ${known.join(', ')}`);
+  const { QueryChoiceError, readQueries } = await import('../jobs/query-file.ts');
+  await readQueries(query, sources).catch((error: unknown) => {
+    throw error instanceof QueryChoiceError ? new UsageError(error.message) : error;
+  });
+  return name;
 }
 
 async function aggregate(context: CommandContext, options: Options): Promise<void> {
-  const { out, log } = context;
-  await checkOptions(options);
+  const { out, log, settings } = context;
+  const sources = sourcesOf(settings, options.param);
+  const engine = await checkOptions(options, sources);
   await using store = await openWarehouse(context);
   const { topic, query, from, to, all } = options;
-  const result = await runAggregate(context, store, { topic, queries: query, from, to, all });
+  const result = await runAggregate(context, store, {
+    topic,
+    queries: query,
+    sources,
+    from,
+    to,
+    all,
+    engine,
+  });
   const rows = new Map<string, Record<string, Cell>[]>();
   for (const name of query ?? []) rows.set(name, await rowsOf(store, name, options));
   out.object({ ...result, ...(query && { rows: Object.fromEntries(rows) }) });
@@ -116,7 +138,12 @@ export function define(command: Command, act: Act): void {
     .option('--from <hour>', 'first hour, like 2026-11-22T13', hourText)
     .option('--to <hour>', 'last hour', hourText)
     .option('--all', 'hours that are not complete as well')
-    .option('--engine <name>', 'what runs the SQL', 'duckdb')
+    .option(
+      '--param <name=value>',
+      'a parameter of a query, NAME or QUERY.NAME; may be repeated; lasting ones: setting aggregates.parameters',
+      collectPairs,
+    )
+    .option('--engine <name>', `what runs the SQL: ${ENGINES.join(' or ')}`, 'duckdb')
     .action(act<Options>(aggregate));
   addExamples(command, [
     ['aggregate --topic access', 'all built-in queries over the complete hours'],
@@ -124,5 +151,10 @@ export function define(command: Command, act: Act): void {
       'aggregate --topic access --query traffic_by_hour --all --from 2026-11-22T00',
       'one of them, its rows printed',
     ],
+    [
+      'aggregate --topic activity --query funnel_by_hour --param steps_of=path --param step1=/ --param step2=/cart --param step3=/paid',
+      'a query with parameters',
+    ],
+    ['aggregate --topic access --engine spark', 'the same on the Spark of SPARK_HOME'],
   ]);
 }

@@ -4,6 +4,7 @@
  * by walking it. Names are Kafka's own in camelCase where Kafka has one; units stand last.
  */
 import { z } from 'zod';
+import { aggregates } from './aggregates-settings.ts';
 import { broker } from './broker-settings.ts';
 import { client, producer } from './client-settings.ts';
 import { loader } from './loader-settings.ts';
@@ -52,6 +53,7 @@ export const settingsSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  aggregates: aggregates.prefault({}),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('warn')

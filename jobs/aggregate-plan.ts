@@ -7,13 +7,13 @@
 import { createHash } from 'node:crypto';
 import { type Hour, hourName, parseHour } from '../loader/hour.ts';
 import type { AggregateRecord, InputState } from './aggregate-record.ts';
-import type { EngineBatch } from './engine/engine.ts';
+import type { EngineBatch, PortionLimits } from './engine/engine.ts';
 import type { Query } from './query-file.ts';
 
-/** Limits of one portion; a single hour may exceed those of rows and files. */
-const MAX_HOURS = 256;
-const MAX_FILES = 1_024;
-const MAX_ROWS = 250_000;
+/** Queries that look back further get portions of their own: all others would run over what these read. */
+const NEAR_HOURS = 24;
+const HOURS_OF_DAY = 24;
+const LAST_HOUR_OF_DAY = /T23$/;
 
 /** A live file of the table; `path` is relative to the warehouse root. */
 export interface LiveFile {
@@ -48,6 +48,11 @@ function hourBefore(hour: Hour, back: number): Hour {
 /** The hours that a query reads for one hour of its answer, in order. */
 export function hoursRead(query: Query, hour: Hour): Hour[] {
   return Array.from({ length: query.lookbackHours + 1 }, (_, i) => hourBefore(hour, query.lookbackHours - i));
+}
+
+/** Whether a query has an answer at this hour. */
+export function isAnsweredAt(query: Query, hour: Hour): boolean {
+  return query.every === 'hour' || LAST_HOUR_OF_DAY.test(hour);
 }
 
 /** State of the hours that a query reads for one hour of its answer. */
@@ -86,20 +91,44 @@ export function hoursBetween(
     .sort();
 }
 
-/** Portions of whole hours, in order: all queries wanted of an hour are in the same one. */
-export function portionsOf(wanted: readonly WantedHour[], hours: TopicHours): WantedHour[][] {
+/** Files and rows that an hour's answers add to a portion. */
+function weightOf({ query, hour }: WantedHour, hours: TopicHours): { files: number; rows: number } {
+  const own = Array.from({ length: query.every === 'day' ? HOURS_OF_DAY : 1 }, (_, i) => hourBefore(hour, i));
+  const files = own.flatMap((each) => hours.get(each)?.files ?? []);
+  return { files: files.length, rows: files.reduce((sum, file) => sum + file.rows, 0) };
+}
+
+/** Portions of whole hours, in order: all queries wanted of an hour are in the same one, but for those that look far back. */
+export function portionsOf(
+  wanted: readonly WantedHour[],
+  hours: TopicHours,
+  limits: PortionLimits,
+): WantedHour[][] {
+  const [far, near] = [true, false].map((isFar) =>
+    wanted.filter(({ query }) => query.lookbackHours > NEAR_HOURS === isFar),
+  );
+  const portions = [...portionsInOrder(near!, hours, limits), ...portionsInOrder(far!, hours, limits)];
+  // By their last hours, so that files fetched for one portion are soon done with.
+  const last = (portion: readonly WantedHour[]) => portion.at(-1)!.hour;
+  return portions.sort((a, b) => (last(a) < last(b) ? -1 : last(a) > last(b) ? 1 : 0));
+}
+
+function portionsInOrder(
+  wanted: readonly WantedHour[],
+  hours: TopicHours,
+  limits: PortionLimits,
+): WantedHour[][] {
   const sorted = [...wanted].sort((a, b) => (a.hour < b.hour ? -1 : a.hour > b.hour ? 1 : 0));
   const portions: WantedHour[][] = [];
   let count = { hours: 0, files: 0, rows: 0 };
   let last: Hour | undefined;
   for (const item of sorted) {
-    const files = hours.get(item.hour)?.files ?? [];
-    const more = { files: files.length, rows: files.reduce((sum, file) => sum + file.rows, 0) };
     if (item.hour !== last) {
+      const more = weightOf(item, hours);
       const full =
-        count.hours + 1 > MAX_HOURS ||
-        count.files + more.files > MAX_FILES ||
-        count.rows + more.rows > MAX_ROWS;
+        count.hours + 1 > limits.hours ||
+        count.files + more.files > limits.files ||
+        count.rows + more.rows > limits.rows;
       if (portions.length === 0 || full) {
         portions.push([]);
         count = { hours: 0, files: 0, rows: 0 };

@@ -35,6 +35,8 @@ const record = z.strictObject({
   committedAt: z.iso.datetime(),
   engine: z.string(),
   sqlSha256: sha256,
+  /** Values of the query's parameters, as text; they are in `sqlSha256` too. */
+  parameters: z.record(z.string(), z.string()).optional(),
   inputs: z.array(input),
   /** Relative to the warehouse root. */
   file: z.string(),

@@ -19,6 +19,7 @@ import {
   hoursBetween,
   hoursRead,
   inputsOf,
+  isAnsweredAt,
   isUpToDate,
   portionsOf,
   type TopicHours,
@@ -37,7 +38,7 @@ import {
 } from './aggregate-record.ts';
 import type { Engine, HourResult } from './engine/engine.ts';
 import { FetchedFiles } from './fetched-files.ts';
-import { type Query, readQueries } from './query-file.ts';
+import { type Query, type QuerySources, readQueries } from './query-file.ts';
 import { sideBySide } from './side-by-side.ts';
 import { readTopicHours } from './topic-hours.ts';
 
@@ -46,7 +47,7 @@ const AT_ONCE = 16;
 /** An hour that another run changes under our hands is looked at again this often. */
 const MAX_ROUNDS = 4;
 
-/** `from` and `to` are hours, `2026-11-22T13`, both included. `queries`: names; without them all built-in ones. */
+/** `from` and `to` are hours, `2026-11-22T13`, both included. `queries`: names; without them all there are. */
 export interface AggregateOptions {
   store: Store;
   topic: string;
@@ -56,6 +57,7 @@ export interface AggregateOptions {
   now: () => number;
   log: Logger;
   queries?: readonly string[] | undefined;
+  sources?: QuerySources | undefined;
   from?: Hour | undefined;
   to?: Hour | undefined;
   /** Hours that are not complete yet as well. */
@@ -97,7 +99,7 @@ export async function bringUpToDate(
     if (hour !== undefined && parseHour(hour) === undefined)
       throw new Error(`"${hour}" is no hour; write it like 2026-11-22T13 (UTC)`);
   const startedAt = now();
-  const queries = await readQueries(options.queries);
+  const queries = await readQueries(options.queries, options.sources);
   const run = new Aggregation(options, queries);
   await run.bringUpToDate(readHours);
   return { topic, ...run.outcome(), seconds: (now() - startedAt) / 1_000 };
@@ -133,14 +135,16 @@ class Aggregation {
     const chosen = hoursBetween(hours, this.#options);
     this.#hours = chosen.length;
     await using fetched = await FetchedFiles.open(this.#options.store, this.#options.localDirectory);
-    let asked = this.#queries.flatMap((query) => chosen.map((hour) => ({ query, hour })));
+    let asked = this.#queries.flatMap((query) =>
+      chosen.filter((hour) => isAnsweredAt(query, hour)).map((hour) => ({ query, hour })),
+    );
     for (let round = 1; asked.length > 0 && round <= MAX_ROUNDS; round++) {
       if (round > 1) hours = await readHours();
       this.#unsettled = new Map();
       const wanted = await this.#wantedOf(asked, hours);
       this.#done = 0;
       this.#total = wanted.length;
-      const portions = portionsOf(wanted, hours);
+      const portions = portionsOf(wanted, hours, this.#options.engine.limits);
       for (const [i, portion] of portions.entries()) {
         await fetched.keep(new Set(filesOf(portions.slice(i).flat(), hours)));
         await this.#compute(portion, hours, fetched);
@@ -204,8 +208,9 @@ class Aggregation {
     directory: string,
   ): Promise<HourResult[]> {
     const { engine, signal } = this.#options;
-    await fetched.fetch(filesOf(portion, hours), signal);
-    const batch = batchOf(portion, hours, (path) => fetched.at(path));
+    const isLocal = engine.reads === 'local';
+    if (isLocal) await fetched.fetch(filesOf(portion, hours), signal);
+    const batch = batchOf(portion, hours, (path) => (isLocal ? fetched.at(path) : path));
     return await engine.run({ ...batch, directory }, signal);
   }
 
@@ -268,6 +273,9 @@ class Aggregation {
       committedAt: new Date(now()).toISOString(),
       engine: engine.name,
       sqlSha256: query.sha256,
+      ...(query.parameters.length > 0 && {
+        parameters: Object.fromEntries(query.parameters.map(({ name, value }) => [name, value])),
+      }),
       inputs,
       file,
       rows: result.rows,

@@ -11,12 +11,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Hour } from '../../loader/hour.ts';
-import type { InputType, QueryInput } from '../query-file.ts';
+import type { Query, QueryInput } from '../query-file.ts';
+import type { QueryType } from '../query-parameters.ts';
 import type { Engine, EngineBatch, EngineTask, HourResult } from './engine.ts';
 
 const MiB = 1024 * 1024;
 
-const TYPES: Record<InputType, string> = {
+const TYPES: Record<QueryType, string> = {
   string: 'VARCHAR',
   int32: 'INTEGER',
   int64: 'BIGINT',
@@ -37,6 +38,8 @@ const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 export class DuckDbEngine implements Engine {
   readonly name: string;
+  readonly reads = 'local';
+  readonly limits = { hours: 256, files: 1_024, rows: 250_000 };
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
   readonly #threads: number;
@@ -74,11 +77,11 @@ export class DuckDbEngine implements Engine {
     const interrupt = () => this.#connection.interrupt();
     signal?.addEventListener('abort', interrupt);
     try {
-      await this.#readEvents(batch);
+      const present = await this.#readEvents(batch);
       const results: HourResult[] = [];
       for (const task of batch.tasks) {
         signal?.throwIfAborted();
-        results.push(...(await this.#runTask(task, batch.directory)));
+        results.push(...(await this.#runTask(task, present, batch.directory)));
       }
       return results;
     } catch (error) {
@@ -87,13 +90,13 @@ export class DuckDbEngine implements Engine {
     } finally {
       signal?.removeEventListener('abort', interrupt);
       await this.#connection.run('DROP TABLE IF EXISTS answer');
-      await this.#connection.run('DROP TABLE IF EXISTS events');
+      await this.#connection.run('DROP VIEW IF EXISTS events');
+      await this.#connection.run('DROP TABLE IF EXISTS all_events');
     }
   }
 
-  async #readEvents({ inputs, tasks }: EngineBatch): Promise<void> {
-    const wanted = new Map<string, QueryInput>();
-    for (const { query } of tasks) for (const input of query.inputs) wanted.set(input.name, input);
+  /** Reads the columns that any of the tasks declares, in the types of the files; returns those that are there. */
+  async #readEvents({ inputs, tasks }: EngineBatch): Promise<ReadonlySet<string>> {
     const files = inputs.flatMap((input) => input.files);
     // Columns are found by name: files written before a column was added lack it.
     const source = `read_parquet([${files.map(text).join(', ')}], union_by_name = true, hive_partitioning = false)`;
@@ -102,9 +105,11 @@ export class DuckDbEngine implements Engine {
       throw new Error(
         `${files[0]} has no column event_time; aggregates need a topic with an event schema, see topics.<name>.schema`,
       );
-    const columns = [...wanted.values()].map((input) => columnOf(input, present.has(input.name)));
-    const from = files.length > 0 ? `FROM ${source}` : 'WHERE false';
-    await this.#connection.run(`CREATE TEMP TABLE events AS SELECT ${columns.join(', ')} ${from}`);
+    const wanted = new Set(tasks.flatMap(({ query }) => query.inputs.map(({ name }) => name)));
+    const columns = [...wanted].filter((name) => present.has(name)).map(identifier);
+    const [selected, from] = files.length > 0 ? [columns.join(', '), `FROM ${source}`] : ['1', 'WHERE false'];
+    await this.#connection.run(`CREATE TEMP TABLE all_events AS SELECT ${selected} ${from}`);
+    return present;
   }
 
   async #columnsOf(source: string): Promise<string[]> {
@@ -112,8 +117,12 @@ export class DuckDbEngine implements Engine {
     return reader.getRows().map(([name]) => String(name));
   }
 
-  async #runTask({ query, hours }: EngineTask, directory: string): Promise<HourResult[]> {
-    await this.#connection.run(`CREATE OR REPLACE TEMP TABLE answer AS ${query.sql}`);
+  async #runTask(
+    { query, hours }: EngineTask,
+    present: ReadonlySet<string>,
+    directory: string,
+  ): Promise<HourResult[]> {
+    await this.#answer(query, present);
     const columns = await this.#answerColumns(query.name);
     const place = join(directory, query.name);
     // Each thread would write files of its own.
@@ -136,6 +145,32 @@ export class DuckDbEngine implements Engine {
         `COPY (SELECT ${columns} FROM answer WHERE false) TO ${text(empty)} (FORMAT parquet, COMPRESSION snappy)`,
       );
     return hours.map((hour) => results.get(hour) ?? { query: query.name, hour, path: empty, rows: 0 });
+  }
+
+  async #answer(query: Query, present: ReadonlySet<string>): Promise<void> {
+    const columns = query.inputs.map((input) => columnOf(input, present.has(input.name)));
+    await this.#connection.run(
+      `CREATE OR REPLACE TEMP VIEW events AS SELECT ${columns.join(', ')} FROM all_events`,
+    );
+    const values = query.parameters.map(
+      ({ name, type, value }) => `CAST(${text(value)} AS ${TYPES[type]}) AS ${identifier(name)}`,
+    );
+    await this.#connection.run(
+      `CREATE OR REPLACE TEMP VIEW parameters AS SELECT ${values.join(', ') || '1 AS none'}`,
+    );
+    try {
+      const statement = `CREATE OR REPLACE TEMP TABLE answer AS ${query.sql}`;
+      if ((await this.#connection.extractStatements(statement)).count !== 1)
+        throw new Error('it is more than one statement; leave one SELECT in the file');
+      await this.#connection.run(statement);
+    } catch (error) {
+      const said = error instanceof Error ? error.message : String(error);
+      // The statement begins on the line on which the file does, so that lines are those of the file.
+      const line = /^LINE (\d+):/m.exec(said)?.[1];
+      throw new Error(`query ${query.file}${line ? `:${line}` : ''}: ${said.split('\n')[0]}`, {
+        cause: error,
+      });
+    }
   }
 
   /** The select list of the answer, times turned back into instants. */

@@ -58,7 +58,11 @@ describe('a wrong command line is status 2', () => {
     [['load'], /--topic/],
     [['aggregate', '--topic', 'a', '--engine', 'abacus'], /no engine abacus/],
     [['aggregate', '--topic', 'a', '--from', '2026'], /'2026' is invalid: write an hour like 2026-11-22T13/],
-    [['aggregate', '--topic', 'a', '--query', 'abacus'], /no query "abacus"; known are sessions_by_hour, /],
+    [['aggregate', '--topic', 'a', '--query', 'abacus'], /no query "abacus"; known are bot_share_by_hour, /],
+    [
+      ['aggregate', '--topic', 'a', '--param', 'x=1'],
+      /--param x: no query has that parameter; known are bot_share_by_hour.pattern, /,
+    ],
     [
       ['aggregate', '--topic', 'a', '--from', '2026-11-22T13', '--to', '2026-11-22T12'],
       /--from 2026-11-22T13 is after --to 2026-11-22T12/,

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
 import { aggregate } from '../../jobs/aggregate.ts';
 import { DuckDbEngine } from '../../jobs/engine/duckdb.ts';
+import type { Engine } from '../../jobs/engine/engine.ts';
 import { openStore } from '../../loader/store/open-store.ts';
 import { webRequests } from '../support/events.ts';
 import { FakeWebHdfs, type Seen, type Trouble } from '../support/fake-webhdfs.ts';
@@ -65,7 +66,27 @@ for (const trouble of ['', ' that loses answers and breaks files off'])
     const localDirectory = dir.join(`local-${topic}`);
     mkdirSync(localDirectory);
     const log = pino({ level: 'silent' });
-    await aggregate({ store, topic, engine, localDirectory, now: Date.now, log, all: true });
+    // An hour at a time, so that files are wanted again for the hours that look back on theirs.
+    const hourly: Engine = {
+      name: engine.name,
+      reads: engine.reads,
+      limits: { ...engine.limits, hours: 1 },
+      run: (...args) => engine.run(...args),
+      [Symbol.asyncDispose]: async () => {},
+    };
+    fake.seen.length = 0;
+    await aggregate({ store, topic, engine: hourly, localDirectory, now: Date.now, log, all: true });
+    const opened = fake.seen.filter(
+      ({ server, op, path }) =>
+        server.startsWith('dn') &&
+        op === 'OPEN' &&
+        /[/]dt=.*parquet$/.test(path) &&
+        !path.includes('_aggregates'),
+    );
+    expect(opened.map(({ path }) => path).sort()).toEqual(
+      [...new Set(opened.map(({ path }) => path))].sort(),
+    );
+    expect(opened).toHaveLength(20);
 
     const copy = copyOut(fake, `copy-${topic}`);
     expect(await visibleOffsets(copy, topic)).toEqual(

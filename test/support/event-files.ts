@@ -17,9 +17,12 @@ export interface WebEvent {
   referrer?: string | null;
   user_agent?: string | null;
   search_terms?: string | null;
+  event_type?: string;
+  visitor_id?: string;
+  session_id?: string;
 }
 
-const COLUMNS = {
+export const COLUMNS = {
   event_time: 'TIMESTAMPTZ',
   host: 'VARCHAR',
   path: 'VARCHAR',
@@ -29,13 +32,16 @@ const COLUMNS = {
   referrer: 'VARCHAR',
   user_agent: 'VARCHAR',
   search_terms: 'VARCHAR',
+  event_type: 'VARCHAR',
+  visitor_id: 'VARCHAR',
+  session_id: 'VARCHAR',
 } as const;
-type ColumnName = keyof typeof COLUMNS;
+export type ColumnName = keyof typeof COLUMNS;
 
-/** The columns of web_request that the built-in queries read. */
-export const WEB_REQUEST = Object.keys(COLUMNS).filter((name) => name !== 'search_terms') as ColumnName[];
-/** Those and what topic `activity` has besides. */
+/** The columns of topic `activity` that the built-in queries read. */
 export const ACTIVITY = Object.keys(COLUMNS) as ColumnName[];
+/** The columns of web_request that the built-in queries read. */
+export const WEB_REQUEST = ACTIVITY.slice(0, ACTIVITY.indexOf('search_terms'));
 
 /** Opens a DuckDB of one thread that speaks UTC. */
 export async function openDuckDb(): Promise<DuckDBConnection> {

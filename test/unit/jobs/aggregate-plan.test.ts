@@ -4,6 +4,7 @@ import {
   type HourState,
   hoursBetween,
   inputsOf,
+  isAnsweredAt,
   isUpToDate,
   portionsOf,
   type WantedHour,
@@ -12,7 +13,11 @@ import type { AggregateRecord, InputState } from '../../../jobs/aggregate-record
 import { readQueries } from '../../../jobs/query-file.ts';
 import { type Hour, hourName } from '../../../loader/hour.ts';
 
-const [sessions, , , , , traffic] = await readQueries();
+const queries = new Map((await readQueries()).map((query) => [query.name, query]));
+const [sessions, traffic, retention] = ['sessions_by_hour', 'traffic_by_hour', 'retention_by_day'].map(
+  (name) => queries.get(name),
+);
+const LIMITS = { hours: 256, files: 1_024, rows: 250_000 };
 
 const state = (marker: number | null, ...files: [path: string, rows: number][]): HourState => ({
   marker,
@@ -74,11 +79,31 @@ test('portions keep all queries of an hour together and stay under the limits, b
   const wanted: WantedHour[] = [traffic!, sessions!].flatMap((query) =>
     names.map((hour) => ({ query, hour, n: 1, inputs: [] })),
   );
-  const portions = portionsOf(wanted, hours);
+  const portions = portionsOf(wanted, hours, LIMITS);
   expect(portions.flat().length).toBe(1_200);
   const sizes = portions.map((portion) => new Set(portion.map(({ hour }) => hour)).size);
   expect(sizes).toEqual([5, 1, 250, 250, 94]);
   expect(portions.every((portion, i) => portion.length === sizes[i]! * 2)).toBe(true);
+});
+
+test('a query of the day is answered at the last hour of the day, apart from those that look less far back', () => {
+  const names = Array.from({ length: 49 }, (_, i) => hourName(400_008 + i));
+  const hours = new Map(names.map((hour) => [hour, state(1, [hour, 1_000])]));
+  const wanted = [retention!, traffic!].flatMap((query) =>
+    names
+      .filter((hour) => isAnsweredAt(query, hour))
+      .map((hour): WantedHour => ({ query, hour, n: 1, inputs: [] })),
+  );
+  const days = wanted.filter(({ query }) => query === retention);
+  expect(days.map(({ hour }) => hour.slice(11))).toEqual(['23', '23']);
+  const portions = portionsOf(wanted, hours, { ...LIMITS, rows: 30_000 });
+  const shape = portions.map((portion) => [new Set(portion.map(({ query }) => query.name)), portion.length]);
+  expect(shape).toEqual([
+    [new Set(['retention_by_day']), 1],
+    [new Set(['traffic_by_hour']), 30],
+    [new Set(['retention_by_day']), 1],
+    [new Set(['traffic_by_hour']), 19],
+  ]);
 });
 
 test('a batch names every file of the hours and of those looked back on, once', () => {

@@ -276,7 +276,7 @@ test('progress is told hour by hour, and an aborted run stops', async () => {
   );
   const seen: [number, number][] = [];
   await bringUpToDate({ ...options, onProgress: (...at) => seen.push(at) }, async () => w.hours);
-  expect(seen.at(-1)).toEqual([12, 12]);
+  expect(seen.at(-1)).toEqual([18, 18]);
   await expect(bringUpToDate({ ...options, from: '2026-11-22' }, async () => w.hours)).rejects.toThrow(
     'is no hour',
   );

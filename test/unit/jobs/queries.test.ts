@@ -1,62 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { DuckDBConnection } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { DuckDbEngine } from '../../../jobs/engine/duckdb.ts';
 import { readQueries } from '../../../jobs/query-file.ts';
-import {
-  ACTIVITY,
-  openDuckDb,
-  readRows,
-  WEB_REQUEST,
-  type WebEvent,
-  writeEvents,
-} from '../../support/event-files.ts';
+import { ACTIVITY, readRows, WEB_REQUEST, type WebEvent, writeEvents } from '../../support/event-files.ts';
+import { QueryAnswers } from '../../support/query-answers.ts';
 
-let root: string;
-let duckdb: DuckDBConnection;
-let engine: DuckDbEngine;
-let runs = 0;
-
+let answers: QueryAnswers;
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'queries-'));
-  duckdb = await openDuckDb();
-  engine = await DuckDbEngine.open({
-    memoryBytes: 128 * 1024 * 1024,
-    temporaryDirectory: join(root, 'spill'),
-  });
+  answers = await QueryAnswers.open('queries');
 });
-afterAll(async () => {
-  duckdb.closeSync();
-  await engine[Symbol.asyncDispose]();
-  await rm(root, { recursive: true });
-});
+afterAll(() => answers[Symbol.asyncDispose]());
 
-/** Runs one query over events put into files by hour; the rows of the wanted hours together. */
-async function answer(name: string, hours: string[], events: WebEvent[], columns = WEB_REQUEST) {
-  const place = join(root, String(++runs));
-  const [query] = await readQueries([name]);
-  const inputs = [];
-  for (const hour of [...new Set([...hours, ...events.map((event) => event.at.slice(0, 13))])].sort()) {
-    const file = join(place, `${hour}.in`);
-    await writeEvents(
-      duckdb,
-      file,
-      events.filter((event) => event.at.startsWith(hour)),
-      columns,
-    );
-    inputs.push({ hour, files: [file] });
-  }
-  const results = await engine.run({ inputs, tasks: [{ query: query!, hours }], directory: place });
-  expect(results.map((result) => result.hour).sort()).toEqual(hours);
-  const rows = await readRows(
-    duckdb,
-    results.map((result) => result.path),
-  );
-  expect(rows.length).toBe(results.reduce((sum, result) => sum + result.rows, 0));
-  return rows;
-}
+/** Columns that the topic does not have are no hindrance. */
+const answer = (name: string, hours: string[], events: WebEvent[], columns = WEB_REQUEST) =>
+  answers.answer(name, hours, events, { columns });
 
 test('traffic counts an unknown size as nothing and an unknown user agent not at all', async () => {
   const rows = await answer(
@@ -193,26 +148,26 @@ test('an unknown user agent is a visitor of its own', async () => {
 });
 
 test('files written before a column was added are read along with newer ones', async () => {
-  const place = join(root, 'evolution');
+  const place = answers.dir.join('evolution');
   const [query] = await readQueries(['top_searches_by_hour']);
   const at = '2026-11-22T13:00:00Z';
-  await writeEvents(duckdb, join(place, 'old'), [{ at, query: 's=cat' }], WEB_REQUEST);
-  await writeEvents(duckdb, join(place, 'new'), [{ at, search_terms: 'cat' }], ACTIVITY);
-  const [result] = await engine.run({
-    inputs: [{ hour: '2026-11-22T13', files: [join(place, 'old'), join(place, 'new')] }],
+  await writeEvents(answers.duckdb, `${place}/old`, [{ at, query: 's=cat' }], WEB_REQUEST);
+  await writeEvents(answers.duckdb, `${place}/new`, [{ at, search_terms: 'cat' }], ACTIVITY);
+  const [result] = await answers.engine.run({
+    inputs: [{ hour: '2026-11-22T13', files: [`${place}/old`, `${place}/new`] }],
     tasks: [{ query: query!, hours: ['2026-11-22T13'] }],
     directory: place,
   });
-  expect(await readRows(duckdb, [result!.path])).toMatchObject([{ search_terms: 'cat', events: 2 }]);
+  expect(await readRows(answers.duckdb, [result!.path])).toMatchObject([{ search_terms: 'cat', events: 2 }]);
 });
 
 test('a topic without event times is refused with the setting that helps', async () => {
-  const place = join(root, 'raw');
-  const file = join(place, 'raw.parquet');
-  await writeEvents(duckdb, file, [{ at: '2026-11-22T13:00:00Z', host: 'a' }], ['host']);
+  const place = answers.dir.join('raw');
+  const file = `${place}/raw.parquet`;
+  await writeEvents(answers.duckdb, file, [{ at: '2026-11-22T13:00:00Z', host: 'a' }], ['host']);
   const [query] = await readQueries(['traffic_by_hour']);
   await expect(
-    engine.run({
+    answers.engine.run({
       inputs: [{ hour: '2026-11-22T13', files: [file] }],
       tasks: [{ query: query!, hours: ['2026-11-22T13'] }],
       directory: place,

@@ -42,6 +42,7 @@ async function loadWhile(seen: LogView, epochEnd = 100): Promise<number> {
     expired: 0,
     last: null,
     leaderEpoch: 3,
+    seconds: 0,
   };
   const endOfEpoch = async (_: unknown, leaderEpoch: number) => ({ leaderEpoch, endOffset: epochEnd });
   const run = {

@@ -92,6 +92,13 @@ interface Standing extends Recovering {
 export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetadata): Promise<TopicOutcome> {
   const { store, settings, now } = options;
   const topic = metadata.name;
+  const { shard } = options;
+  // Others load it, mark its hours and keep it tidy.
+  if (
+    shard !== undefined &&
+    !metadata.partitions.some(({ partition }) => isInShard({ topic, partition }, shard))
+  )
+    return { topic, partitions: [], hours: [], marked: [], error: null };
   const schema = await findSchema(topic, settings);
   const id: RunId = { topic, run: options.run, startedAt: new Date(now()).toISOString() };
   const { standings, log } = await recoverPartitions(options, metadata);
@@ -112,7 +119,7 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     planned,
   );
   const read = standings.flatMap(({ partition, chain }) => (chain ? [[partition, chain] as const] : []));
-  const isShared = options.shard !== undefined;
+  const isShared = shard !== undefined;
   const seen = { markedHours, skewMs, takenMs, chains: new Map(read), log, isShared };
   const judgement = await judgeTopic(options, topic, seen);
   const outcome = outcomeOf(topic, standings, judgement);

@@ -53,7 +53,7 @@ async function loadWhile(seen: LogView, epochEnd = 100): Promise<number> {
 
 /** Loads by tasks that end as `task` says. */
 async function loadWith(
-  task: (input: TaskInput) => Promise<TaskResult>,
+  task: (input: TaskInput, lag?: number) => Promise<TaskResult>,
   tasks: OffsetRange[],
   seen = LOG,
   epochEnd = 100,
@@ -95,6 +95,20 @@ test('a log that lost its end after it was read and was filled with other record
     't-0: leader epoch 3 ends at offset 60, below 100, up to which it was loaded',
   );
   expect((await readChain(store, TOPIC, 0))?.head).toBe(0);
+});
+
+test('each of several tasks waits for a worker with the lag of all of its partition', async () => {
+  const ranges = [0, 1, 2].map((i) => ({ from: i * 30, until: i * 30 + 30 }));
+  const lags: unknown[] = [];
+  await loadWith(
+    async ({ range: { from, until } }, lag) => {
+      lags.push(lag);
+      return { ...DONE, next: until, read: until - from, filtered: until - from };
+    },
+    ranges,
+    { ...LOG, logStart: 1 },
+  );
+  expect(lags).toEqual([90, 90, 90]);
 });
 
 test('where one of several tasks fails nothing of the partition is loaded, and what the others staged is gone', async () => {

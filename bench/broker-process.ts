@@ -34,8 +34,14 @@ export async function createTopic(broker: BrokerProcess, topic: string, partitio
   ]);
 }
 
-/** Sends each line of a file as a record with kcat, a C client (librdkafka), spread over the partitions. */
-export function produceWithKcat(broker: BrokerProcess, topic: string, file: string, codec: string) {
+/** Sends each line of a file as a record with kcat, a C client (librdkafka), to one partition, or spread over all. */
+export function produceWithKcat(
+  broker: BrokerProcess,
+  topic: string,
+  file: string,
+  codec: string,
+  partition = -1,
+) {
   return run('kcat', [
     '-P',
     '-q',
@@ -43,6 +49,8 @@ export function produceWithKcat(broker: BrokerProcess, topic: string, file: stri
     broker.address,
     '-t',
     topic,
+    '-p',
+    String(partition),
     '-z',
     codec,
     '-X',

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- produce|fetch|load|recover`, `-- hdfs` on the bed of real servers, `-- peers`: each benchmark prints its figures
+ * `npm run bench -- produce|fetch|load|recover|topics`, `-- hdfs` on the bed of real servers, `-- peers`: each benchmark prints its figures
  * beside a floor, or a peer, measured in the same run on the same machine; only such ratios carry over to another. The
  * programs that are measured run in processes of their own, which are this file again with `child:NAME`.
  */
@@ -14,6 +14,7 @@ const BENCHES: Record<string, () => Promise<(directory: string) => Promise<void>
   fetch: async () => (await import('./fetch.ts')).benchFetch,
   load: async () => (await import('./load.ts')).benchLoad,
   recover: async () => (await import('./recover.ts')).benchRecover,
+  topics: async () => (await import('./topics.ts')).benchTopics,
 };
 
 /** Need Java and Maven, and are run only when they are named. */

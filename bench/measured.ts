@@ -30,8 +30,8 @@ export interface Running {
 
 /** Where a process may run, and where its input comes from and its output goes. */
 export interface RunOptions {
-  /** Pins the process to this core, where taskset is there. */
-  core?: number | undefined;
+  /** Pins the process to this core, or to those of a list like `0,1`, where taskset is there. */
+  core?: number | string | undefined;
   stdinFile?: string;
   /** Counts the bytes of stdout instead of keeping them; the count is then the stdout told. */
   countOutput?: boolean;

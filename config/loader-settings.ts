@@ -11,6 +11,22 @@ export const loader = z.strictObject({
       'URL of the table root: file:PATH, or webhdfs://USER@HOST:9870[,HOST:9870]/path (swebhdfs: over TLS)',
     ),
   workers: z.int().min(0).max(256).default(0).describe('worker threads; 0: one per core'),
+  topicsAtOnce: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(8)
+    .describe(
+      'topics of one load that are planned, loaded and judged side by side; workers are shared by all',
+    ),
+  taskOffsets: z
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .default(250_000)
+    .describe(
+      'a partition with more than its share is cut into tasks for several workers, none of fewer offsets',
+    ),
   startPolicy: z
     .enum(['earliest', 'latest'])
     .default('earliest')

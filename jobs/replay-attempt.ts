@@ -89,7 +89,10 @@ export async function attemptReplay(
   checkSize(topic, removal);
   const additions = new Additions(seq);
   const { kept, inside } = await carryOver(inputs, removal, staging, additions);
-  const pieces = ranges.flatMap((range) => piecesOf(state.chains.get(range.partition)!, range, workers));
+  const { taskOffsets } = inputs.settings.loader;
+  const pieces = ranges.flatMap((range) =>
+    piecesOf(state.chains.get(range.partition)!, range, { workers, taskOffsets }),
+  );
   const results = await readPieces(inputs, state, pieces, {
     staging,
     firstTask: removal.partly.length,

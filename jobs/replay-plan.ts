@@ -93,7 +93,7 @@ export function rowsOfWhole(whole: readonly LiveFile[]): Map<number, number> {
 export function piecesOf(
   chain: Chain,
   { partition, from, until }: ReplayRange,
-  workers: number,
+  { workers, taskOffsets }: { workers: number; taskOffsets: number },
 ): ReplayPiece[] {
   const bounds = boundsOf(chain);
   return bounds.flatMap((of, i) => {
@@ -102,7 +102,7 @@ export function piecesOf(
       until: Math.min(until, bounds[i + 1]?.start ?? chain.head),
     };
     if (range.from >= range.until) return [];
-    return split(range, workers).map((piece) => ({ partition, range: piece, bounds: of }));
+    return split(range, workers, taskOffsets).map((piece) => ({ partition, range: piece, bounds: of }));
   });
 }
 

@@ -9,7 +9,7 @@ import { parseFinalName } from './paths.ts';
 import { listRuns, newestOutcomes, plansNewestFirst } from './run-history.ts';
 import type { Store } from './store/store.ts';
 
-/** Outcomes looked at for one in which a partition did not stop. */
+/** Outcomes looked at, of each shard, for one in which a partition did not stop. */
 const MOST_OUTCOMES = 8;
 
 /** Up to where a run had committed a partition. */
@@ -19,14 +19,23 @@ export interface Committed {
   run: string;
 }
 
-/** By partition, what the newest run in which it did not stop had committed. To be asked before the chains are read. */
-export async function committedBefore(store: Store, topic: string): Promise<Map<number, Committed>> {
+/**
+ * By partition, what the newest run in which it did not stop had committed. To be asked before the chains are read. A run
+ * may have loaded some of the partitions only: `shards` tells how many runs make a whole.
+ */
+export async function committedBefore(
+  store: Store,
+  topic: string,
+  wanted: readonly number[],
+  shards = 1,
+): Promise<Map<number, Committed>> {
   const found = new Map<number, Committed>();
   const runs = await listRuns(store, topic);
+  const missing = (partition: number) => wanted.includes(partition) && !found.has(partition);
   let looks = 0;
   for await (const { run, kind, partitions } of newestOutcomes(store, runs)) {
-    if (looks++ === MOST_OUTCOMES) break;
-    if (kind !== undefined) continue;
+    if (looks++ === MOST_OUTCOMES * shards) break;
+    if (kind !== undefined || !partitions.some(({ partition }) => missing(partition))) continue;
     const plans = plansNewestFirst(
       store,
       runs.filter((path) => path.includes(run)),
@@ -37,7 +46,7 @@ export async function committedBefore(store: Store, topic: string): Promise<Map<
         if (of !== undefined && !found.has(partition))
           found.set(partition, { topicId, next: of.nextOffset, run });
       }
-    if (partitions.every(({ partition }) => found.has(partition))) break;
+    if (!wanted.some(missing)) break;
   }
   return found;
 }

@@ -38,6 +38,8 @@ export interface JudgeOptions {
   markedHours: ReadonlySet<Hour>;
   graceMs: number;
   emptyHoursPerRun: number;
+  /** Other runs load the topic too, on purpose: that one of them has not ended yet says nothing about it. */
+  isShared?: boolean;
   /** Looks at every marked hour again, whatever the history says. */
   lookAtAll?: boolean;
   run: string;
@@ -163,8 +165,12 @@ async function hoursInMotion({ store, staged, state: { log } }: JudgeOptions): P
 }
 
 /** Whether no judge died, or is at work, between a marker and its copy: it would have left its staging behind. */
-async function areMarksWhole({ store, state, run }: JudgeOptions, runs: RunPaths): Promise<boolean> {
-  return hasLastRunEnded(runs, run) && (await store.list(markersStagingDirectory(state.topic))).length === 0;
+async function areMarksWhole(
+  { store, state, run, isShared }: JudgeOptions,
+  runs: RunPaths,
+): Promise<boolean> {
+  if (!isShared && !hasLastRunEnded(runs, run)) return false;
+  return (await store.list(markersStagingDirectory(state.topic))).length === 0;
 }
 
 /** Where a chain stands is said of its incarnation: the offsets of a topic created anew begin again. */

@@ -32,13 +32,15 @@ export interface SeenBefore extends ReadBefore {
   skewMs: number;
   /** The run's clock when it began; milliseconds since 1970. */
   takenMs: number;
+  /** Whether the topic is loaded by several runs at a time. */
+  isShared?: boolean;
 }
 
 /** Undefined: the hours were not judged, and a warning says why. */
 export async function judgeTopic(
   options: JudgeTopicOptions,
   topic: string,
-  { markedHours, skewMs, takenMs, ...read }: SeenBefore,
+  { markedHours, skewMs, takenMs, isShared, ...read }: SeenBefore,
 ): Promise<Judgement | undefined> {
   const { store, client, settings, warn, run, now } = options;
   const { graceMs, emptyHoursPerRun } = settings.loader;
@@ -63,6 +65,7 @@ export async function judgeTopic(
       staged,
       partitions: found.partitions.map(({ partition }) => partition),
       markedHours,
+      isShared: isShared ?? false,
       graceMs,
       emptyHoursPerRun,
       run,

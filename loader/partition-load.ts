@@ -36,23 +36,34 @@ export interface TopicRun extends Omit<CommitContext, 'chain' | 'attempt' | 'now
   >;
 }
 
-/** Loads what the plan says of one partition; returns the records this run published for it (more than one after a race). */
+/** What became of a partition: its chain, the records this run published for it (more than one after a race), and the time of its tasks. */
+export interface LoadedPartition {
+  chain: Chain;
+  commits: Commit[];
+  seconds: number;
+}
+
+/** Loads what the plan says of one partition. */
 export async function loadPartition(
   run: TopicRun,
   chain: Chain,
   planned: PlannedPartition,
-): Promise<{ chain: Chain; commits: Commit[] }> {
+): Promise<LoadedPartition> {
   const commits: Commit[] = [];
+  let seconds = 0;
+  const tell = (spent: number) => {
+    seconds += spent;
+  };
   let [at, todo] = [chain, planned];
   for (let outbid = 0; outbid < MAX_OUTBID; outbid++) {
-    const commit = await attemptLoad(run, at, todo);
-    if (commit === undefined) return { chain: at, commits };
+    const commit = await attemptLoad(run, at, todo, tell);
+    if (commit === undefined) return { chain: at, commits, seconds };
     if (commit !== 'lost') {
       commits.push(commit);
-      return { chain: withCommit(at, commit), commits };
+      return { chain: withCommit(at, commit), commits, seconds };
     }
     at = (await recoverChain(run.store, at.topic, at.partition)) ?? at;
-    if (at.head >= planned.range.until) return { chain: at, commits };
+    if (at.head >= planned.range.until) return { chain: at, commits, seconds };
     const rest = { from: at.head, until: planned.range.until };
     todo = { partition: planned.partition, range: rest, tasks: [rest] };
   }
@@ -66,6 +77,7 @@ async function attemptLoad(
   run: TopicRun,
   chain: Chain,
   planned: PlannedPartition,
+  tell: (seconds: number) => void,
 ): Promise<Commit | 'lost' | undefined> {
   const { store, client } = run;
   const { topic, partition, generation } = chain;
@@ -79,6 +91,7 @@ async function attemptLoad(
   try {
     const results = await runTasks(run, chain, planned, staging.slice(topic.length + 1));
     if (results === 'lost') return 'lost';
+    tell(results.reduce((sum, result) => sum + result.seconds, 0));
     const commit = assembleCommit(planned, results, { ...run, chain, attempt, nowMs: run.now() });
     if (commit === undefined) return undefined;
     // What was just read counts as loaded here: it may have been lost, and its offsets given to others, since it was read.
@@ -118,8 +131,9 @@ async function runTasks(
     fallbackHour: Math.floor(run.planTakenMs / HOUR_MS),
     staging,
   };
+  const lag = planned.range.until - planned.range.from;
   const results = await Promise.all(
-    planned.tasks.map((range, task) => run.pool.run({ ...shared, range, task })),
+    planned.tasks.map((range, task) => run.pool.run({ ...shared, range, task }, lag)),
   );
   const done = results.filter((result) => result.ok);
   const failed =

@@ -1,6 +1,6 @@
 /**
  * Decides, from plain numbers and without any I/O, what a run reads: one range per partition, fairly cut by the run's
- * budget, and split into sub-ranges where there are fewer partitions than workers.
+ * budget, and split into sub-ranges where one partition would keep a worker busy while the others have nothing left to do.
  */
 import type { OffsetRange } from '../broker/topic-partition.ts';
 
@@ -24,15 +24,14 @@ export interface PlanLimits {
   /** Most offsets the run may read in all; undefined: no limit. */
   maxEvents?: number | undefined;
   workers: number;
+  /** A sub-range below this is not worth a file of its own. */
+  taskOffsets: number;
 }
-
-/** A sub-range is not worth a file of its own below this. */
-const MIN_TASK_OFFSETS = 250_000;
 
 /** Plans a run; partitions without anything to read are left out. Largest ranges come first, so that the pool ends evenly. */
 export function planLoad(
   views: readonly PartitionView[],
-  { maxEvents, workers }: PlanLimits,
+  { maxEvents, workers, taskOffsets }: PlanLimits,
 ): PlannedPartition[] {
   const behind = views.filter(({ head, end }) => end > head);
   const shares = fairShares(
@@ -43,9 +42,11 @@ export function planLoad(
     const offsets = shares[i]!;
     return offsets > 0 ? [{ partition, range: { from: head, until: head + offsets } }] : [];
   });
-  const perPartition = Math.max(1, Math.floor(workers / Math.max(1, planned.length)));
+  const total = shares.reduce((sum, offsets) => sum + offsets, 0);
+  // As many parts as workers would have to share in it for all to end together.
+  const parts = ({ from, until }: OffsetRange) => Math.ceil(((until - from) * workers) / total);
   return planned
-    .map(({ partition, range }) => ({ partition, range, tasks: split(range, perPartition) }))
+    .map(({ partition, range }) => ({ partition, range, tasks: split(range, parts(range), taskOffsets) }))
     .sort(
       (a, b) => b.range.until - b.range.from - (a.range.until - a.range.from) || a.partition - b.partition,
     );
@@ -65,8 +66,8 @@ function fairShares(demands: readonly number[], budget: number): number[] {
 }
 
 /** Contiguous pieces of a range, at most so many, none of them too small for a file of its own. */
-export function split({ from, until }: OffsetRange, most: number): OffsetRange[] {
-  const pieces = Math.max(1, Math.min(most, Math.floor((until - from) / MIN_TASK_OFFSETS)));
+export function split({ from, until }: OffsetRange, most: number, taskOffsets: number): OffsetRange[] {
+  const pieces = Math.max(1, Math.min(most, Math.floor((until - from) / taskOffsets)));
   const cut = (i: number) => from + Math.floor(((until - from) * i) / pieces);
   return Array.from({ length: pieces }, (_, i) => ({ from: cut(i), until: cut(i + 1) }));
 }

@@ -160,17 +160,18 @@ export interface LoadRecovery {
 /**
  * The same for a load, which roots new partitions too, and lists once what can be listed once for all of them. New
  * partitions of a topic that was loaded before begin at the earliest record. Returns the log of rewrites, if it could be
- * read: else that ended every partition.
+ * read: else that ended every partition. Of `others`, which another run loads, new ones are rooted and nothing else is done.
  */
 export async function recoverForLoad(
   { store, topic, cache, root, startPolicy }: LoadRecovery,
   partitions: readonly Recovering[],
+  others: readonly Recovering[] = [],
 ): Promise<RewriteLog | undefined> {
   const known = new Set(await listPartitions(store, topic));
   const policy = known.size > 0 ? 'earliest' : startPolicy;
-  const forAll = (act: (one: Recovering) => Promise<void>) =>
-    Promise.all(partitions.map((one) => one.step(() => act(one))));
-  await forAll(async (one) => {
+  const forAll = (all: readonly Recovering[], act: (one: Recovering) => Promise<void>) =>
+    Promise.all(all.map((one) => one.step(() => act(one))));
+  await forAll(partitions, async (one) => {
     const chain = known.has(one.partition)
       ? await readOpenChain(store, topic, one.partition, cache)
       : undefined;
@@ -181,7 +182,8 @@ export async function recoverForLoad(
   const rewrites = readRewriteLog(store, topic, cache);
   const staged = rewrites.then(() => listStaged(store, topic));
   staged.catch(() => {}); // told as the error of each partition
-  await forAll(async (one) => {
+  const unrooted = others.filter(({ partition }) => !known.has(partition));
+  await forAll([...partitions, ...unrooted], async (one) => {
     const { seq } = await rewrites;
     if (one.chain !== undefined) return await rollForward(store, one.chain, await staged);
     one.chain = await rootChain(store, await root(one.partition, policy, seq));

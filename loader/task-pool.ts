@@ -4,6 +4,7 @@
  */
 import { Piscina } from 'piscina';
 import { STOP, type TaskInput, type TaskResult } from './task.ts';
+import { Turns } from './turns.ts';
 
 /** Of each thread's JavaScript heap: its garbage is short-lived views, a third of V8's default is as fast and 60 MB smaller. */
 const YOUNG_GENERATION_MIB = 16;
@@ -13,12 +14,11 @@ export class TaskPool implements AsyncDisposable {
   readonly #stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   readonly #running = new Set<Promise<TaskResult>>();
   readonly #progress: SharedArrayBuffer[] = [];
-  /** Tasks that wait for a thread. The pool must not hold them: it forgets what is queued when its last thread dies. */
-  readonly #waiting: (() => void)[] = [];
-  #free: number;
+  /** Tasks wait for a thread here. The pool must not hold them: it forgets what is queued when its last thread dies. */
+  readonly #turns: Turns;
 
   constructor(workers: number) {
-    this.#free = workers;
+    this.#turns = new Turns(workers);
     this.#pool = new Piscina<TaskInput, TaskResult>({
       filename: new URL('./task.ts', import.meta.url).href,
       minThreads: 0,
@@ -30,27 +30,30 @@ export class TaskPool implements AsyncDisposable {
     });
   }
 
-  /** Runs one task; never rejects on account of the task itself. */
-  async run(input: Omit<TaskInput, 'stop' | 'progress'>): Promise<TaskResult> {
+  /**
+   * Runs one task; never rejects on account of the task itself. `lag`: offsets that its partition is behind by; of the
+   * tasks that wait, those of the largest go first.
+   */
+  async run(
+    input: Omit<TaskInput, 'stop' | 'progress'>,
+    lag = input.range.until - input.range.from,
+  ): Promise<TaskResult> {
     const progress = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
     this.#progress.push(progress);
-    const result = this.#runInTurn({ ...input, stop: this.#stop, progress });
+    const result = this.#runInTurn({ ...input, stop: this.#stop, progress }, lag);
     this.#running.add(result);
     return await result.finally(() => this.#running.delete(result));
   }
 
-  async #runInTurn(input: TaskInput): Promise<TaskResult> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async #runInTurn(input: TaskInput, lag: number): Promise<TaskResult> {
+    await this.#turns.take(lag);
     try {
       return await this.#pool.run(input);
     } catch (error) {
       const { message, stack } = error as Error;
       return { ok: false, abandoned: false, message: `a worker thread died: ${message}`, stack };
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
+      this.#turns.leave();
     }
   }
 

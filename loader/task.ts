@@ -67,6 +67,8 @@ export interface TaskDone {
   expired: number;
   last: LastBatch | null;
   leaderEpoch: number;
+  /** How long the thread was at it. */
+  seconds: number;
 }
 
 export type TaskResult =
@@ -131,6 +133,7 @@ async function runTask(
   { store, client, writer, decoders }: ThreadResources,
 ): Promise<TaskResult> {
   const { topic, partition, range, loader } = input;
+  const begunMs = performance.now();
   const stop = new Int32Array(input.stop);
   const progress = new Float64Array(input.progress);
   const checkStop = () => {
@@ -171,7 +174,8 @@ async function runTask(
   await stage();
   const files = [...(await stager.finish())];
   const { read, filtered, expired, last, leaderEpoch } = sorter;
-  return { ok: true, next, files, read, filtered, expired, last, leaderEpoch };
+  const seconds = (performance.now() - begunMs) / 1_000;
+  return { ok: true, next, files, read, filtered, expired, last, leaderEpoch, seconds };
 }
 
 function stagerOptions({ topic, partition, task, staging, spoolDirectory, schema, loader }: TaskInput) {

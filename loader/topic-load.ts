@@ -21,6 +21,7 @@ import { type LoadRecovery, type Recovering, recoverForLoad } from './recover.ts
 import type { RewriteLog } from './rewrite-log.ts';
 import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
 import { type LogView, logProblem, viewLog } from './same-log.ts';
+import { isInShard, type Shard } from './shard.ts';
 import type { Store } from './store/store.ts';
 import type { TaskPool } from './task-pool.ts';
 
@@ -39,6 +40,8 @@ export interface TopicLoadOptions {
   /** Records at or after this time are left for later; milliseconds since 1970. */
   untilMs?: number | undefined;
   maxEvents?: number | undefined;
+  /** Only the partitions of this shard; undefined: all. */
+  shard?: Shard | undefined;
   accepted: Accepted;
   now: () => number;
   warn: (message: string) => void;
@@ -56,6 +59,8 @@ export interface PartitionOutcome {
   late: number;
   files: number;
   bytes: number;
+  /** Of its tasks, one after the other; not the time it waited for a worker. */
+  seconds: number;
   caughtUp: boolean;
   error: string | null;
 }
@@ -66,6 +71,8 @@ export interface TopicOutcome {
   /** Hours that got rows in this run. */
   hours: Hour[];
   marked: Hour[];
+  /** What stopped the whole topic, in one line; what stopped a partition stands with it. */
+  error: string | null;
 }
 
 type Tombstones = TopicRun['task']['tombstones'];
@@ -78,12 +85,20 @@ interface Standing extends Recovering {
   lastStable: number;
   commits: Commit[];
   startHead: number;
+  seconds: number;
   error?: string;
 }
 
 export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetadata): Promise<TopicOutcome> {
   const { store, settings, now } = options;
   const topic = metadata.name;
+  const { shard } = options;
+  // Others load it, mark its hours and keep it tidy.
+  if (
+    shard !== undefined &&
+    !metadata.partitions.some(({ partition }) => isInShard({ topic, partition }, shard))
+  )
+    return { topic, partitions: [], hours: [], marked: [], error: null };
   const schema = await findSchema(topic, settings);
   const id: RunId = { topic, run: options.run, startedAt: new Date(now()).toISOString() };
   const { standings, log } = await recoverPartitions(options, metadata);
@@ -104,14 +119,15 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
     planned,
   );
   const read = standings.flatMap(({ partition, chain }) => (chain ? [[partition, chain] as const] : []));
-  const seen = { markedHours, skewMs, takenMs, chains: new Map(read), log };
+  const isShared = shard !== undefined;
+  const seen = { markedHours, skewMs, takenMs, chains: new Map(read), log, isShared };
   const judgement = await judgeTopic(options, topic, seen);
   const outcome = outcomeOf(topic, standings, judgement);
   await writeOutcome(store, id, {
     v: 1,
     ...id,
     endedAt: new Date(now()).toISOString(),
-    partitions: outcome.partitions.map(({ caughtUp: _, ...partition }) => partition),
+    partitions: outcome.partitions.map(({ caughtUp: _c, seconds: _s, ...partition }) => partition),
     hoursMarked: judgement?.marked.length ?? 0,
     judgedHeads: judgement?.judgedHeads ?? {},
     judgedRewrite: judgement?.judgedRewrite ?? 0,
@@ -123,25 +139,34 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
   return outcome;
 }
 
-/** Reads, roots or repairs every chain, and the log of rewrites. */
+function standingOf(topic: string, { partition, error }: TopicMetadata['partitions'][number]): Standing {
+  const standing: Standing = {
+    partition,
+    logStart: 0,
+    highWatermark: 0,
+    lastStable: 0,
+    commits: [],
+    startHead: 0,
+    seconds: 0,
+    step: (act) => guarded(standing, act),
+  };
+  if (error !== undefined)
+    standing.error = `${topic}-${partition}: the broker answers ${error}; run the load again when it is back`;
+  return standing;
+}
+
+/** Reads, roots or repairs every chain of the shard, and the log of rewrites. */
 async function recoverPartitions(
-  { store, client, settings, now, records }: TopicLoadOptions,
+  { store, client, settings, now, records, shard }: TopicLoadOptions,
   { name: topic, topicId, partitions }: TopicMetadata,
 ): Promise<{ standings: Standing[]; log: RewriteLog | undefined }> {
-  const standings = partitions.map(({ partition, error }): Standing => {
-    const standing: Standing = {
-      partition,
-      logStart: 0,
-      highWatermark: 0,
-      lastStable: 0,
-      commits: [],
-      startHead: 0,
-      step: (act) => guarded(standing, act),
-    };
-    if (error !== undefined)
-      standing.error = `${topic}-${partition}: the broker answers ${error}; run the load again when it is back`;
-    return standing;
-  });
+  const all = partitions.map((one) => standingOf(topic, one));
+  const standings = all.filter(
+    ({ partition }) => shard === undefined || isInShard({ topic, partition }, shard),
+  );
+  // Partitions of other shards get their root with ours: where they begin is settled by the topic's first load, not by
+  // who of its shards comes first.
+  const others = all.filter((one) => !standings.includes(one));
   const root: LoadRecovery['root'] = async (partition, policy, rewriteSeq) => {
     const [at] = await client.listOffsets([{ topic, partition }], policy);
     const createdAt = new Date(now()).toISOString();
@@ -149,8 +174,9 @@ async function recoverPartitions(
     return { topic, topicId, partition, ...origin };
   };
   const { startPolicy } = settings.loader;
-  const committed = await committedBefore(store, topic);
-  const log = await recoverForLoad({ store, topic, cache: records, root, startPolicy }, standings);
+  const ours = standings.map(({ partition }) => partition);
+  const committed = await committedBefore(store, topic, ours, shard?.of ?? 1);
+  const log = await recoverForLoad({ store, topic, cache: records, root, startPolicy }, standings, others);
   for (const standing of standings)
     await guarded(standing, async () => {
       const problem = await endProblem(store, standing.chain!, committed.get(standing.partition));
@@ -220,12 +246,13 @@ async function plan(
   standings: Standing[],
   takenMs: number,
 ): Promise<PlannedPartition[]> {
-  const { store, maxEvents, workers } = options;
+  const { store, maxEvents, workers, settings } = options;
+  const { taskOffsets } = settings.loader;
   await checkLogs(options, metadata.topicId, standings);
   const ready = standings.filter(({ error }) => error === undefined);
   const planned = planLoad(
     ready.map(({ partition, chain, lastStable }) => ({ partition, head: chain!.head, end: lastStable })),
-    { maxEvents, workers },
+    { maxEvents, workers, taskOffsets },
   );
   const observations = ready.map(
     ({ partition, chain, highWatermark }): Observation => ({
@@ -308,9 +335,7 @@ async function loadPlanned(
     planned.map((one) => {
       const standing = standings.find(({ partition }) => partition === one.partition)!;
       return guarded(standing, async () => {
-        const { chain, commits } = await loadPartition(run, standing.chain!, one);
-        standing.chain = chain;
-        standing.commits = commits;
+        Object.assign(standing, await loadPartition(run, standing.chain!, one));
       });
     }),
   );
@@ -325,7 +350,7 @@ function outcomeOf(
     standings.flatMap(({ commits }) => commits.flatMap(({ counts }) => Object.keys(counts.perHour))),
   );
   const partitions = standings.map(
-    ({ partition, chain, commits, startHead, highWatermark, error }): PartitionOutcome => {
+    ({ partition, chain, commits, startHead, highWatermark, seconds, error }): PartitionOutcome => {
       const files = commits.flatMap((commit) => commit.files).filter(({ role }) => role === 'data');
       const total = (count: (commit: Commit) => number) =>
         commits.reduce((sum, commit) => sum + count(commit), 0);
@@ -338,10 +363,11 @@ function outcomeOf(
         late: total(({ counts }) => counts.lateInHour + counts.lateDir),
         files: files.length,
         bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+        seconds: Math.round(seconds * 1_000) / 1_000,
         caughtUp: error === undefined && chain !== undefined && chain.head >= highWatermark,
         error: error ?? null,
       };
     },
   );
-  return { topic, partitions, hours: [...hours].sort(), marked: judgement?.marked ?? [] };
+  return { topic, partitions, hours: [...hours].sort(), marked: judgement?.marked ?? [], error: null };
 }

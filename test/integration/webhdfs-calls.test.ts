@@ -22,6 +22,10 @@ import { TempDir } from '../support/temp-dir.ts';
 
 /** Calls per partition and per file. Of those per partition one is the look for a later generation after a name was won. */
 const [PER_PARTITION, PER_FILE] = [13, 3];
+/** Of those per partition of a chain that has records, where nothing new is to be loaded. */
+const PER_IDLE_PARTITION = 6;
+/** Of a load, for the warehouse itself. */
+const PER_LOAD = 2;
 /** And what the aim has no word for: once per new hour directory, per hour marked complete, and per run of a topic. */
 const [PER_DIRECTORY, PER_MARK, PER_RUN] = [1, 9, 22];
 
@@ -116,6 +120,28 @@ it('an hourly load asks no more often, however long the chains are', async () =>
   const elsewhere = { ...table.setup, loader: { ...table.setup.loader, spoolDir: dir.join('elsewhere') } };
   const rows = await cost({ ...table, setup: elsewhere }, shape, 16);
   expect(rows).toBe(costs.at(-1)! + shape.partitions * 7);
+});
+
+it('a load of many topics asks as often of each as a load of one, and of an idle partition six times', async () => {
+  const shape = { partitions: 4, hours: 1 };
+  const first = await prepare('many-0', shape, false);
+  await using fake = first.fake;
+  const names = ['many-0', 'many-1', 'many-2'];
+  for (const name of names.slice(1)) await createTopic(address, name, shape.partitions);
+  const topics = Object.fromEntries(names.map((name) => [name, { schema: 'web_request' }]));
+  const load = async (loads: number, filled: readonly string[]) => {
+    for (const name of filled) await sendRecords(address, name, eventsOf(shape, loads * 2));
+    fake.seen.length = 0;
+    const { files } = await loadTopics({ ...first.setup, topics }, names);
+    expect(files).toBe(filled.length * shape.partitions);
+    return fake.nameNodeOps.length;
+  };
+  const ofLoaded = PER_RUN + shape.partitions * (PER_PARTITION - 1 + PER_FILE) + PER_DIRECTORY;
+  const ofIdle = PER_RUN + shape.partitions * PER_IDLE_PARTITION;
+  await load(0, names);
+  expect(await load(1, names)).toBeLessThanOrEqual(PER_LOAD + names.length * ofLoaded);
+  expect(await load(2, names.slice(1))).toBeLessThanOrEqual(PER_LOAD + 2 * ofLoaded + ofIdle);
+  expect(await load(3, [])).toBeLessThanOrEqual(PER_LOAD + names.length * ofIdle);
 });
 
 it('an hourly load asks no more often, however many rewrites there were', async () => {

@@ -191,11 +191,9 @@ describe('what a replay reads', () => {
   test('is cut where commits were, each piece with the bounds of its own', () => {
     const range = { partition: 0, incarnation: 0, from: 12, until: 43 };
     expect(
-      piecesOf(chain, range, 4).map(({ range: { from, until }, bounds }) => [
-        from,
-        until,
-        bounds.lateBeforeMs,
-      ]),
+      piecesOf(chain, range, { workers: 4, taskOffsets: 250_000 }).map(
+        ({ range: { from, until }, bounds }) => [from, until, bounds.lateBeforeMs],
+      ),
     ).toEqual([
       [12, 30, 0],
       [30, 40, 2],

@@ -107,11 +107,12 @@ interface Judge {
   partitions?: number[];
   /** False: it has not written its outcome yet. */
   hasEnded?: boolean;
+  isShared?: boolean;
 }
 
 /** One run's judgement, from what it has seen; by default all there is now. Its outcome goes into the history. */
 async function judge(options: Judge = {}): Promise<Judgement> {
-  const { on = store, state, markedHours, partitions = [0], hasEnded = true } = options;
+  const { on = store, state, markedHours, partitions = [0], hasEnded = true, isShared = false } = options;
   const id = newRun();
   await writeStarted(store, id, new Map());
   const judgement = await judgeHours({
@@ -119,6 +120,7 @@ async function judge(options: Judge = {}): Promise<Judgement> {
     state: state ?? (await readTopicState(store, TOPIC)),
     partitions,
     markedHours: new Set(markedHours ?? (await listMarkedHours(store, TOPIC))),
+    isShared,
     graceMs: 0,
     emptyHoursPerRun: 0,
     run: id.run,
@@ -214,4 +216,17 @@ test('a marker whose judge died before copying it is copied, though later runs e
   expect(await success()).toBeDefined();
   await sweepMarkers(store, TOPIC, Number.MAX_SAFE_INTEGER);
   expect(await store.list(markersStagingDirectory(TOPIC))).toEqual([]);
+});
+
+test('a run that has not ended makes the next one look at all marks again, but not where several share the topic', async () => {
+  await root(0);
+  await commit(0, 5);
+  await judge();
+  await store.remove(successPath(TOPIC, HOUR));
+  await writeStarted(store, newRun(), new Map());
+  await judge({ isShared: true });
+  expect(await success()).toBeUndefined();
+  await writeStarted(store, newRun(), new Map());
+  await judge();
+  expect(await success()).toBeDefined();
 });

@@ -104,8 +104,8 @@ test('a search is in vain when no click of its session follows within the minute
       click('s3', '13:09:00'),
       search('s4', '13:20:00', "another's click"),
       click('s5', '13:21:00'),
-      search('s6', '13:30:00', 'at once'),
       click('s6', '13:30:00'),
+      search('s6', '13:30:00', 'at once'),
       search('s7', '13:40:00', 'too late'),
     ],
   );

@@ -70,10 +70,12 @@ test.each([
   await expect(SparkSession.open(options)).rejects.toThrow(reason);
 });
 
-test('a missing JDK is named', async () => {
+test('a missing JDK is named, and nothing stays behind', async () => {
   const home = dir.join('no-jdk');
   await script(`${home}/bin/spark-submit`, 'exit 0');
   const environment = { JAVA_HOME: dir.join('no-java') };
-  const options = { home, master: '', localDirectory: dir.path, environment };
+  const options = { home, master: '', localDirectory: dir.join('no-jdk-local'), environment };
+  await mkdir(options.localDirectory);
   await expect(SparkSession.open(options)).rejects.toThrow(/javac, which is not there; install a JDK/);
+  expect(await readdir(options.localDirectory)).toEqual([]);
 });

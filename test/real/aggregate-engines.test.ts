@@ -104,8 +104,9 @@ describe.runIf(shared)('the real log', () => {
         .map((line) => parseAccessLogLine(Buffer.from(line, 'latin1'))!.json);
       const { expected, found } = await byBothEngines(await writeTable('web_request', events));
       for (const name of QUERIES) expect(found.get(name), name).toEqual(expected.get(name));
-      const empty = QUERIES.filter((name) => expected.get(name)!.length === 0);
-      // A server's log knows no event types.
+      // A server's log knows no event types; and what is read of it without AGGREGATES_WHOLE is no two whole days.
+      const asked = QUERIES.filter((name) => WHOLE || name !== 'retention_by_day');
+      const empty = asked.filter((name) => expected.get(name)!.length === 0);
       expect(empty).toEqual(['top_searches_without_result_by_hour']);
     },
     LIMIT_MS,

@@ -101,9 +101,15 @@ function listed(all: readonly Partition[]): readonly Partition[] {
   return [...new Set([...slowest.filter(({ seconds }) => seconds > 0), ...troubled])].slice(0, MOST_LISTED);
 }
 
+/** A topic in the JSON, by the contract of `load --json`; with what failed it, if something did. */
+const topicObject = ({ topic, partitions, error }: LoadResult['topics'][number]) => ({
+  topic,
+  partitions: partitions.map(({ seconds: _seconds, ...partition }) => partition),
+  ...(error !== null && { error }),
+});
+
 function printResult({ out, progress }: CommandContext, result: LoadResult): void {
-  const topics = result.topics.map(({ topic, partitions, error }) => ({ topic, partitions, error }));
-  out.object({ ...result, topics });
+  out.object({ ...result, topics: result.topics.map(topicObject) });
   const all = result.topics.flatMap(({ topic, partitions }) => partitions.map((p) => ({ topic, ...p })));
   const shown = listed(all);
   const rows = shown.map((p) => [

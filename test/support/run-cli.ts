@@ -35,17 +35,25 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** Starts a command and leaves it running. */
-export function startCli(argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
+export function startCli(
+  argv: readonly string[],
+  options: SpawnOptions = {},
+  [program, ...before]: readonly [string, ...string[]] = [process.execPath, MAIN],
+): ChildProcess {
   const env = { ...cleanEnvironment(), ...options.env };
-  return spawn(process.execPath, [MAIN, ...argv], { stdio: 'pipe', ...options, env });
+  return spawn(program, [...before, ...argv], { stdio: 'pipe', ...options, env });
 }
 
-/** Runs a command to its end, with `input` on its stdin. */
+/** Runs a command to its end, with `input` on its stdin; `through`: by another program that starts it. */
 export async function runCli(
   argv: readonly string[],
-  { input = '', ...options }: SpawnOptions & { input?: string | Buffer } = {},
+  {
+    input = '',
+    through,
+    ...options
+  }: SpawnOptions & { input?: string | Buffer; through?: readonly [string, ...string[]] } = {},
 ): Promise<Ended> {
-  const child = startCli(argv, options);
+  const child = startCli(argv, options, through);
   child.stdin?.on('error', () => {}); // it may end without reading
   child.stdin?.end(input);
   const [stdout, stderr] = await Promise.all([textOf(child.stdout), textOf(child.stderr)]);

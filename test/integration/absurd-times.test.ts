@@ -1,0 +1,52 @@
+/**
+ * One batch with events of thousands of hours, as a broken clock or an old log brings them: the load may take its time, but
+ * neither open files nor memory may grow with the hours.
+ */
+import { expect, test } from 'vitest';
+import { FIRST_DAY } from '../support/events.ts';
+import { queryTable } from '../support/foreign-eyes.ts';
+import { createTopic, sendRecords } from '../support/load-topic.ts';
+import { MAIN, runCli } from '../support/run-cli.ts';
+import { addressOf, startBroker } from '../support/start-broker.ts';
+import { TempDir } from '../support/temp-dir.ts';
+
+/** Ten thousand by ABSURD_HOURS, which takes minutes: `npm run test:long`. */
+const EVENTS = Number(process.env['ABSURD_HOURS'] ?? 1_000);
+const HOUR_MS = 3_600_000;
+/** A load of one hour has some 60 open. */
+const OPEN_FILES = 128;
+/** Buffers of the spool, names of 10,000 files, and what the garbage collector has not looked at yet. */
+const MORE_MIB = 250;
+const TELL_PEAK = `data:text/javascript,process.on('exit',()=>process.stderr.write('peak '+process.resourceUsage().maxRSS))`;
+
+test('thousands of hours in one batch keep memory and open files bounded', { timeout: 900_000 }, async () => {
+  using dir = new TempDir('absurd-times');
+  await using broker = await startBroker(dir.join('data'));
+  const load = async (hours: number) => {
+    const topic = `of-${hours}-hours`;
+    await createTopic(addressOf(broker), topic, 1);
+    await sendRecords(addressOf(broker), topic, eventsOf(hours));
+    const argv = ['load', '--topic', topic, '--broker', addressOf(broker), '--json'];
+    const set = [`topics.${topic}.schema=web_request`, 'loader.emptyHoursPerRun=0', 'loader.workers=1'];
+    const more = ['--warehouse', `file:${dir.join(topic)}`, ...set.flatMap((each) => ['--set', each])];
+    const command = `ulimit -n ${OPEN_FILES}; exec "$0" "$@"`;
+    const node = [process.execPath, '--import', TELL_PEAK, MAIN];
+    const { status, stdout, stderr } = await runCli([...argv, ...more], {
+      through: ['sh', '-c', command, ...node],
+    });
+    expect([status, stderr]).toEqual([0, expect.stringMatching(/^peak \d+$/)]);
+    expect(JSON.parse(stdout)).toMatchObject({ rows: EVENTS, files: hours });
+    const seen = `SELECT count(*)::INT AS n, count(DISTINCT (dt, hour))::INT AS hours FROM TABLE`;
+    expect(await queryTable(dir.join(topic), topic, seen)).toEqual([{ n: EVENTS, hours }]);
+    return Number(stderr.slice('peak '.length)) / 1024;
+  };
+  const few = await load(1);
+  expect(await load(EVENTS)).toBeLessThan(few + MORE_MIB);
+});
+
+function* eventsOf(hours: number): Generator<{ value: string; partition: number }> {
+  for (let n = 0; n < EVENTS; n++) {
+    const time = new Date(Date.parse(FIRST_DAY) - (n % hours) * HOUR_MS).toISOString();
+    yield { value: JSON.stringify({ event_time: time, host: 'h', status: 200 }), partition: 0 };
+  }
+}

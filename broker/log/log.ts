@@ -9,6 +9,7 @@ import { fdatasync as fdatasyncCallback } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { BufferPool } from '../protocol/buffer-pool.ts';
+import { outcomeOf } from '../protocol/control-batch.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import { type BatchHeader, stampBatch } from '../protocol/record-batch.ts';
 import { type Offset, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
@@ -103,6 +104,11 @@ export class Log {
     return this.config.flush === 'acks' ? this.#syncedOffset : this.#writtenOffset;
   }
 
+  /** Offset after the last record of a decided transaction, or outside of any: all that read_committed sees. */
+  get lastStableOffset(): Offset {
+    return this.#producers.transactions.lastStableOffset(this.highWatermark);
+  }
+
   /** Every offset below it is on disk. */
   get recoveryPoint(): Offset {
     return this.#syncedOffset;
@@ -125,8 +131,13 @@ export class Log {
     return this.#failure;
   }
 
+  /** Its idempotent producers and open transactions; only `append` changes them. */
+  get producers(): Pick<ProducerState, 'epochOf' | 'transactions'> {
+    return this.#producers;
+  }
+
   /**
-   * Takes one batch whose header and checksum were verified: gives it its offsets, stamps them into `bytes` and queues
+   * Takes one batch, or marker, whose header and checksum were verified: gives it its offsets, stamps them into `bytes` and queues
    * it. Throws RECORD_LIST_TOO_LARGE, the idempotence errors, or KAFKA_STORAGE_ERROR; nothing is queued then.
    */
   append(bytes: Buffer, header: BatchHeader): Appended {
@@ -140,8 +151,10 @@ export class Log {
     const lastOffset = baseOffset + header.lastOffsetDelta;
     assert(Number.isSafeInteger(lastOffset + 1), `${this.name}: offsets are used up`);
     stampBatch(bytes, 0, { baseOffset, leaderEpoch: this.leaderEpoch });
-    this.#producers.update(header, baseOffset, this.#environment.now());
-    this.#pending.push({ bytes, baseOffset, lastOffset, maxTimestamp: header.maxTimestamp });
+    const outcome = header.isControl ? outcomeOf(bytes, 0, header) : undefined;
+    const ended = this.#producers.update(header, baseOffset, this.#environment.now(), outcome);
+    const aborted = ended?.outcome === 'abort' ? ended : undefined;
+    this.#pending.push({ bytes, baseOffset, lastOffset, maxTimestamp: header.maxTimestamp, aborted });
     this.#nextOffset = lastOffset + 1;
     if (this.#pending.length === 1) this.#environment.scheduleWrite(this);
     return { baseOffset, endOffset: this.#nextOffset };
@@ -293,18 +306,23 @@ export class Log {
 
   /**
    * Whole batches from the one that holds `offset` on, about `maxBytes` of them; undefined at the end of the log, and if
-   * the first is larger and `minOneBatch` false. Throws OFFSET_OUT_OF_RANGE.
+   * the first is larger and `minOneBatch` false. Nothing at or after `until`. Throws OFFSET_OUT_OF_RANGE.
    */
-  read(offset: Offset, maxBytes: number, minOneBatch = true): ReadBatches | undefined {
+  read(
+    offset: Offset,
+    maxBytes: number,
+    minOneBatch = true,
+    until = this.highWatermark,
+  ): ReadBatches | undefined {
     this.#assertUsable();
     if (offset < this.logStartOffset || offset > this.#writtenOffset) {
       const range = `${this.logStartOffset} to ${this.#writtenOffset}`;
       throw new KafkaError('OFFSET_OUT_OF_RANGE', `${this.name} holds ${range}, not ${offset}`);
     }
-    if (offset >= this.highWatermark) return undefined;
+    if (offset >= until) return undefined;
     const segment = this.#segments.findLast(({ baseOffset }) => baseOffset <= offset);
     assert(segment, `${this.name} has no segment for offset ${offset}`);
-    const limits = { maxBytes, minOneBatch, until: this.highWatermark };
+    const limits = { maxBytes, minOneBatch, until };
     return this.#reader.read(segment, offset, limits, this.#environment.now());
   }
 

@@ -41,6 +41,33 @@ const log = z.strictObject({
     .describe('state of an idempotent producer is forgotten after this idle time'),
 });
 
+const transactions = z.strictObject({
+  maxTimeoutMs: ms(SECOND, 7 * DAY)
+    .default(15 * 60 * SECOND)
+    .describe(
+      'longest time a producer may ask for its transactions; what is open longer than asked is aborted',
+    ),
+  maxPartitions: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1_000)
+    .describe('partitions, groups and committed offsets of one transaction, each'),
+  maxIds: z.int().min(1).max(1_000_000).default(10_000).describe('transactional ids kept at a time'),
+  idExpirationMs: ms(SECOND, 365 * DAY)
+    .default(7 * DAY)
+    .describe('a transactional id is forgotten after this idle time'),
+  checkIntervalMs: ms(100, HOUR)
+    .default(5 * SECOND)
+    .describe('time between two looks for transactions and ids whose time is over'),
+  partitions: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(4)
+    .describe('partitions of __transaction_state, when it is made'),
+});
+
 export const broker = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; loopback unless told'),
   port: port.default(9092).describe('port to listen on; 0: any free one'),
@@ -75,5 +102,6 @@ export const broker = z.strictObject({
   fetchMaxBytes: bytes(MiB, GiB)
     .default(55 * MiB)
     .describe('largest answer to one fetch request'),
+  transactions: transactions.prefault({}),
   log: log.prefault({}),
 });

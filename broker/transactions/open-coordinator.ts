@@ -1,0 +1,122 @@
+/**
+ * The coordinator put to work in a broker: its state is read back from `__transaction_state`, what was decided before the
+ * stop is carried out, and what nobody will ever end is aborted, all before the first client is served.
+ */
+import type { Logger } from 'pino';
+import type { Settings } from '../../config/settings.ts';
+import { KeyedTopic } from '../log/keyed-topic.ts';
+import type { Log } from '../log/log.ts';
+import type { LogDirectory } from '../log/log-directory.ts';
+import { encodeMarker, type Marker } from '../protocol/control-batch.ts';
+import { KafkaError } from '../protocol/errors.ts';
+import { readBatchHeader } from '../protocol/record-batch.ts';
+import { TRANSACTIONS_TOPIC } from '../topic-partition.ts';
+import {
+  TransactionCoordinator,
+  type TransactionGroups,
+  type TransactionPartitions,
+  type TransactionStore,
+} from './coordinator.ts';
+import type { Transaction } from './transaction.ts';
+import { readTransaction, transactionRecord, transactionTombstone } from './transaction-record.ts';
+
+export interface OpenCoordinatorInput {
+  directory: LogDirectory;
+  settings: Settings['broker']['transactions'];
+  groups: TransactionGroups;
+  now: () => number;
+  logger: Logger;
+}
+
+/** Opens the coordinator. Throws an Error that says what to do if its state cannot be read. */
+export async function openCoordinator(input: OpenCoordinatorInput): Promise<TransactionCoordinator> {
+  const { directory, settings, groups, now, logger } = input;
+  const { partitions } = settings;
+  const topic = new KeyedTopic({ directory, name: TRANSACTIONS_TOPIC, partitions, now });
+  const coordinator = new TransactionCoordinator(
+    {
+      store: storeIn(topic),
+      partitions: partitionsOf(directory, now),
+      groups,
+      limits: settings,
+      newProducerId: () => directory.producerIds.next(),
+      now,
+      logger,
+    },
+    await readAll(topic),
+  );
+  await coordinator.finishDecided();
+  await abortOrphans(directory, coordinator, { now, logger });
+  return coordinator;
+}
+
+async function readAll(topic: KeyedTopic): Promise<Iterable<Transaction>> {
+  const transactions = new Map<string, Transaction>();
+  const failures = await topic.replay(({ key, value }) => {
+    if (key === null) return;
+    if (value === null) transactions.delete(key.toString());
+    else transactions.set(key.toString(), readTransaction(key, value));
+  });
+  for (const [partition, error] of failures) {
+    throw new Error(
+      `${topic.name}-${partition} cannot be read (${error.message}): restore it from a copy, or remove the topic's files; open transactions are then aborted`,
+      { cause: error },
+    );
+  }
+  return transactions.values();
+}
+
+function storeIn(topic: KeyedTopic): TransactionStore {
+  return {
+    put: (transaction) => topic.append(topic.partitionOf(transaction.id), [transactionRecord(transaction)]),
+    remove: (id) => topic.append(topic.partitionOf(id), [transactionTombstone(id)]),
+  };
+}
+
+async function appendMarker(log: Log, marker: Marker): Promise<void> {
+  const bytes = encodeMarker(marker);
+  const { endOffset } = log.append(bytes, readBatchHeader(bytes, 0));
+  await log.acknowledged(endOffset, true);
+}
+
+function partitionsOf(directory: LogDirectory, now: () => number): TransactionPartitions {
+  return {
+    async writeMarker(tp, marker) {
+      try {
+        await appendMarker(directory.log(tp), { ...marker, coordinatorEpoch: 0, timestampMs: now() });
+      } catch (error) {
+        const isGone = error instanceof KafkaError && error.error === 'UNKNOWN_TOPIC_OR_PARTITION';
+        if (!isGone) throw error;
+      }
+    },
+  };
+}
+
+/** Transactions that are open in a log but unknown here, because the machine lost the newest records of one of both. */
+async function abortOrphans(
+  directory: LogDirectory,
+  coordinator: TransactionCoordinator,
+  { now, logger }: Pick<OpenCoordinatorInput, 'now' | 'logger'>,
+): Promise<void> {
+  for (const { name, partitions } of directory.topics.all()) {
+    for (let partition = 0; partition < partitions; partition++) {
+      const log = directory.log({ topic: name, partition });
+      if (log.failure) continue;
+      for (const { producerId, firstOffset } of log.producers.transactions.all()) {
+        if (coordinator.covers(producerId, log.tp)) continue;
+        logger.warn(
+          `${log.name}: nobody knows the transaction of producer ${producerId} at ${firstOffset}: aborted`,
+        );
+        const producerEpoch = log.producers.epochOf(producerId);
+        const outcome = 'abort';
+        await appendMarker(log, {
+          producerId,
+          producerEpoch,
+          outcome,
+          coordinatorEpoch: 0,
+          timestampMs: now(),
+        });
+      }
+    }
+  }
+}

@@ -5,7 +5,7 @@ import { CONFIG_SOURCES, describeConfigs, type TopicConfigs } from '../log/log-c
 import { createTopics } from '../protocol/apis/create-topics.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import type { Request } from '../protocol/schema.ts';
-import { handler, orCode, type RequestContext } from './handler.ts';
+import { handler, orCode, type RequestContext, refuseInternal } from './handler.ts';
 
 const BROKERS_DEFAULT = -1;
 
@@ -21,6 +21,7 @@ export const handleCreateTopics = handler(createTopics, async ({ topics, validat
       context,
       async () => {
         if (isTwice) throw new KafkaError('INVALID_REQUEST', `${name} is named twice`);
+        refuseInternal(name);
         return create(topic, validateOnly, context);
       },
       (errorCode, errorMessage) => ({ name, errorCode, errorMessage, configs: null }),

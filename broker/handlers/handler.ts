@@ -8,6 +8,7 @@ import type { Settings } from '../../config/settings.ts';
 import type { LogDirectory } from '../log/log-directory.ts';
 import { type ErrorName, KafkaError } from '../protocol/errors.ts';
 import type { Api, ReadOf, Shape, WriteOf } from '../protocol/schema.ts';
+import { isInternalTopic } from '../topic-partition.ts';
 
 /** The parts of the broker that handlers work on. */
 export interface BrokerContext {
@@ -81,6 +82,13 @@ export function checkLeaderEpoch(log: { name: string; leaderEpoch: number }, cli
     isOld ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH',
     `${log.name} has leader epoch ${log.leaderEpoch}, the request ${clientEpoch}`,
   );
+}
+
+/** Throws INVALID_TOPIC_EXCEPTION for the broker's own topics, which clients may read but not change. */
+export function refuseInternal(topic: string): void {
+  if (isInternalTopic(topic)) {
+    throw new KafkaError('INVALID_TOPIC_EXCEPTION', `${topic} is the broker's own`);
+  }
 }
 
 /** The host that clients are told: as set, or the address they reached where the broker listens on all of them. */

@@ -23,6 +23,8 @@ const MIN_READ_BYTES = 16 * 1024;
 /** Whole batches as they lie in the log; `release` exactly once, when they are sent. */
 export interface ReadBatches {
   bytes: Buffer;
+  /** Offset after the last of them. */
+  endOffset: Offset;
   release(): void;
 }
 
@@ -114,7 +116,11 @@ export class LogReader {
       end += size;
     }
     this.#nextRead = { segment, offset: next, position: position + at + (end - start) };
-    return { bytes: bytes.subarray(start, end), release: () => this.#buffers.giveBack(bytes) };
+    return {
+      bytes: bytes.subarray(start, end),
+      endOffset: next,
+      release: () => this.#buffers.giveBack(bytes),
+    };
   }
 
   #misplaced(segment: Segment, offset: Offset, position: number): KafkaError {

@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import type { BufferPool } from '../protocol/buffer-pool.ts';
+import { outcomeOf } from '../protocol/control-batch.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import { type BatchHeader, stampBatch } from '../protocol/record-batch.ts';
 import { type Offset, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
@@ -108,6 +109,11 @@ export class Log {
     return this.config.flush === 'acks' ? this.#syncedOffset : this.#writtenOffset;
   }
 
+  /** Offset after the last record of a decided transaction, or outside of any: all that read_committed sees. */
+  get lastStableOffset(): Offset {
+    return this.#producers.transactions.lastStableOffset(this.highWatermark);
+  }
+
   /** Every offset below it is on disk. */
   get recoveryPoint(): Offset {
     return this.#syncedOffset;
@@ -130,8 +136,13 @@ export class Log {
     return this.#failure;
   }
 
+  /** Its idempotent producers and open transactions; only `append` changes them. */
+  get producers(): Pick<ProducerState, 'epochOf' | 'transactions'> {
+    return this.#producers;
+  }
+
   /**
-   * Takes one batch whose header and checksum were verified: gives it its offsets, stamps them into `bytes` and queues
+   * Takes one batch, or marker, whose header and checksum were verified: gives it its offsets, stamps them into `bytes` and queues
    * it. Throws RECORD_LIST_TOO_LARGE, the idempotence errors, or KAFKA_STORAGE_ERROR; nothing is queued then.
    */
   append(bytes: Buffer, header: BatchHeader): Appended {
@@ -147,9 +158,11 @@ export class Log {
     const nowMs = this.#environment.now();
     const logAppendTimeMs = this.config.messageTimestampType === 'LogAppendTime' ? nowMs : undefined;
     stampBatch(bytes, 0, { baseOffset, leaderEpoch: this.leaderEpoch, logAppendTimeMs });
-    this.#producers.update(header, baseOffset, nowMs);
+    const outcome = header.isControl ? outcomeOf(bytes, 0, header) : undefined;
+    const ended = this.#producers.update(header, baseOffset, nowMs, outcome);
+    const aborted = ended?.outcome === 'abort' ? ended : undefined;
     const maxTimestamp = logAppendTimeMs ?? header.maxTimestamp;
-    this.#pending.push({ bytes, baseOffset, lastOffset, maxTimestamp });
+    this.#pending.push({ bytes, baseOffset, lastOffset, maxTimestamp, aborted });
     this.#nextOffset = lastOffset + 1;
     if (this.#pending.length === 1) this.#environment.scheduleWrite(this);
     return { baseOffset, endOffset: this.#nextOffset, logAppendTimeMs };
@@ -278,17 +291,22 @@ export class Log {
 
   /**
    * Whole batches from the one that holds `offset` on, about `maxBytes` of them; undefined at the end of the log, and if
-   * the first is larger and `minOneBatch` false. Throws OFFSET_OUT_OF_RANGE.
+   * the first is larger and `minOneBatch` false. Nothing at or after `until`. Throws OFFSET_OUT_OF_RANGE.
    */
-  read(offset: Offset, maxBytes: number, minOneBatch = true): ReadBatches | undefined {
+  read(
+    offset: Offset,
+    maxBytes: number,
+    minOneBatch = true,
+    until = this.highWatermark,
+  ): ReadBatches | undefined {
     this.#assertUsable();
     if (offset < this.logStartOffset || offset > this.#writtenOffset) {
       const range = `${this.logStartOffset} to ${this.#writtenOffset}`;
       throw new KafkaError('OFFSET_OUT_OF_RANGE', `${this.name} holds ${range}, not ${offset}`);
     }
-    if (offset >= this.highWatermark) return undefined;
+    if (offset >= until) return undefined;
     const segment = this.#segments.holding(offset);
-    const limits = { maxBytes, minOneBatch, until: this.highWatermark };
+    const limits = { maxBytes, minOneBatch, until };
     return this.#reader.read(segment, offset, limits, this.#environment.now());
   }
 

@@ -1,13 +1,16 @@
 /**
  * The APIs that the broker serves: the list that dispatch looks in and ApiVersions advertises.
  */
+import { handleAlterConfigs } from './alter-configs.ts';
 import { makeApiVersionsHandler } from './api-versions.ts';
 import { handleCreateTopics } from './create-topics.ts';
 import { handleDeleteTopics } from './delete-topics.ts';
 import { handleDescribeCluster } from './describe-cluster.ts';
+import { handleDescribeConfigs } from './describe-configs.ts';
 import { handleFetch } from './fetch.ts';
 import { handleFindCoordinator } from './find-coordinator.ts';
 import type { Handler } from './handler.ts';
+import { handleIncrementalAlterConfigs } from './incremental-alter-configs.ts';
 import { handleInitProducerId } from './init-producer-id.ts';
 import { handleListOffsets } from './list-offsets.ts';
 import { handleMetadata } from './metadata.ts';
@@ -25,5 +28,8 @@ export const HANDLERS: readonly Handler[] = [
   handleDeleteTopics,
   handleInitProducerId,
   handleOffsetForLeaderEpoch,
+  handleDescribeConfigs,
+  handleAlterConfigs,
+  handleIncrementalAlterConfigs,
   handleDescribeCluster,
 ];

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { Log } from './log.ts';
-import type { LogSettings } from './log-config.ts';
+import { isDeleting, type LogSettings } from './log-config.ts';
 import type { RecoveryPoints } from './recovery-points.ts';
 import { expiredSegments, planBudget } from './retention.ts';
 
@@ -31,6 +31,9 @@ export class Housekeeping {
   #retentionTimer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #again = false;
+  /** Since when a log holds records that are not fsynced. */
+  readonly #unsyncedSinceMs = new Map<Log, number>();
+  readonly #flushTimers = new Map<Log, NodeJS.Timeout>();
 
   constructor(input: HousekeepingInput) {
     this.#input = input;
@@ -52,14 +55,41 @@ export class Housekeeping {
   stop(): void {
     clearInterval(this.#flushTimer);
     clearInterval(this.#retentionTimer);
+    for (const timer of this.#flushTimers.values()) clearTimeout(timer);
   }
 
-  /** Makes everything written durable and notes it in the checkpoint. Never rejects. */
+  /** Told of each write: fsyncs a log whose own flush.messages or flush.ms ask for it before the next interval. */
+  written(log: Log): void {
+    const { flushMessages, flushIntervalMs } = log.config;
+    if (!this.#unsyncedSinceMs.has(log)) this.#unsyncedSinceMs.set(log, this.#input.now());
+    if (flushMessages > 0 && log.logEndOffset - log.recoveryPoint >= flushMessages) void log.sync();
+    if (flushIntervalMs >= this.#input.settings.flushIntervalMs || this.#flushTimers.has(log)) return;
+    const timer = setTimeout(() => {
+      this.#flushTimers.delete(log);
+      void log.sync();
+    }, flushIntervalMs);
+    this.#flushTimers.set(log, timer);
+  }
+
+  /** Makes what was written durable, of a log with a longer flush.ms when that is over, and notes it in the checkpoint. */
   async flush(): Promise<void> {
-    const logs = [...this.#input.logs()];
-    const unsynced = logs.filter(({ log }) => !log.failure && log.recoveryPoint < log.logEndOffset);
-    await Promise.all(unsynced.map(({ log }) => log.sync()));
+    const nowMs = this.#input.now();
+    const isDue = (log: Log) => {
+      const ageMs = nowMs - (this.#unsyncedSinceMs.get(log) ?? 0);
+      return ageMs + this.#input.settings.flushIntervalMs >= log.config.flushIntervalMs;
+    };
+    const logs = [...this.#input.logs()].map(({ log }) => log);
+    const due = logs.filter((log) => !log.failure && log.recoveryPoint < log.logEndOffset && isDue(log));
+    for (const log of due) this.#unsyncedSinceMs.delete(log);
+    await Promise.all(due.map((log) => log.sync()));
     await this.checkpoint();
+  }
+
+  /** Lets go of a log that is deleted. */
+  forget(log: Log): void {
+    clearTimeout(this.#flushTimers.get(log));
+    this.#flushTimers.delete(log);
+    this.#unsyncedSinceMs.delete(log);
   }
 
   async checkpoint(): Promise<void> {
@@ -95,7 +125,7 @@ export class Housekeeping {
     const nowMs = this.#input.now();
     for (const { log } of [...this.#input.logs()]) {
       if (log.failure) continue;
-      const expired = expiredSegments(log.segments, log.config, nowMs);
+      const expired = isDeleting(log.config) ? expiredSegments(log.segments, log.config, nowMs) : 0;
       if (expired === log.segments.length) log.rollIfIdle();
       await this.#deleteOldest(log, Math.min(expired, log.segments.length - 1), 'retention');
       log.rest(nowMs - REST_AFTER_MS, nowMs);
@@ -105,7 +135,9 @@ export class Housekeeping {
   }
 
   async #keepBudget(totalBytes: number): Promise<void> {
-    const logs = [...this.#input.logs()].filter(({ log }) => !log.failure).map(({ log }) => log);
+    const logs = [...this.#input.logs()]
+      .map(({ log }) => log)
+      .filter((log) => !log.failure && isDeleting(log.config));
     const plan = planBudget(
       logs.map((log) => ({ key: log, segments: log.segments })),
       totalBytes,

@@ -74,6 +74,7 @@ export class LogDirectory implements AsyncDisposable {
       now,
       buffers: new BufferPool(),
       scheduleWrite: (written) => this.#scheduleWrite(written),
+      written: (written) => this.housekeeping.written(written),
       rolled: () => {
         if (settings.log.totalBytes >= 0) void this.housekeeping.checkRetention();
       },
@@ -134,10 +135,14 @@ export class LogDirectory implements AsyncDisposable {
   }
 
   async #openLogs(topic: Topic, cleanStop: boolean): Promise<void> {
-    const config = effectiveConfig(this.#settings.log, topic.configs);
     for (let partition = 0; partition < topic.partitions; partition++) {
       const tp = { topic: topic.name, partition };
       const directory = path.join(this.#settings.dataDir, partitionDirectoryName(tp));
+      // Read for each: the settings may change while the logs are opened.
+      const config = effectiveConfig(
+        this.#settings.log,
+        this.topics.get(topic.name)?.configs ?? topic.configs,
+      );
       const recovered = this.#recoverLog(topic, tp, directory, cleanStop);
       const log = new Log(tp, directory, config, this.#environment, recovered);
       this.#logs.set(log.name, { topicId: topic.topicId, log });
@@ -234,6 +239,22 @@ export class LogDirectory implements AsyncDisposable {
     return topic;
   }
 
+  /**
+   * Replaces the overrides of a topic; they act at once and are kept. Throws UNKNOWN_TOPIC_OR_PARTITION or INVALID_CONFIG,
+   * and nothing has changed then; with `validateOnly` nothing changes anyway.
+   */
+  setTopicConfigs(name: string, configs: TopicConfigs, { validateOnly = false } = {}): void {
+    const topic = this.topics.get(name);
+    if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', name);
+    checkTopicConfigs(configs);
+    if (validateOnly) return;
+    this.topics.put({ ...topic, configs });
+    const config = effectiveConfig(this.#settings.log, configs);
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      this.#logs.get(topicPartitionName({ topic: name, partition }))?.log.reconfigure(config);
+    }
+  }
+
   /** Deletes a topic and its data; from the call on it does not exist. Throws UNKNOWN_TOPIC_OR_PARTITION. */
   async deleteTopic(name: string): Promise<void> {
     await this.#creating.get(name);
@@ -244,6 +265,7 @@ export class LogDirectory implements AsyncDisposable {
       const logName = topicPartitionName({ topic: name, partition });
       const owned = this.#logs.get(logName);
       this.#logs.delete(logName);
+      if (owned !== undefined) this.housekeeping.forget(owned.log);
       await owned?.log.abandon();
     }
     this.#removeFiles(topic);

@@ -5,9 +5,6 @@
  * fsync that succeeds would prove nothing.
  */
 import assert from 'node:assert/strict';
-import { fdatasync as fdatasyncCallback } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import type { BufferPool } from '../protocol/buffer-pool.ts';
 import { outcomeOf } from '../protocol/control-batch.ts';
 import { KafkaError } from '../protocol/errors.ts';
@@ -20,9 +17,8 @@ import { LogReader, type ReadBatches, type TimedOffset } from './log-reader.ts';
 import { writeSnapshot } from './producer-snapshots.ts';
 import { ProducerState } from './producer-state.ts';
 import type { RecoveredLog } from './recovery.ts';
-import { type PlacedBatch, Segment } from './segment.ts';
-
-const fdatasync = promisify(fdatasyncCallback);
+import type { PlacedBatch, Segment } from './segment.ts';
+import { SegmentList } from './segment-list.ts';
 
 /** What the logs of a broker share. */
 export interface LogEnvironment {
@@ -32,6 +28,8 @@ export interface LogEnvironment {
   scheduleWrite(log: Log): void;
   /** Told after each roll, so that a disk budget is looked at soon. */
   rolled(): void;
+  /** Told after each write, so that the log is fsynced when its settings ask for it. */
+  written(log: Log): void;
   /** Told once when the log stops for good. */
   failed(log: Log, error: Error): void;
 }
@@ -40,16 +38,19 @@ export interface LogEnvironment {
 export interface Appended {
   baseOffset: Offset;
   endOffset: Offset;
+  /** The broker's time that its records have under message.timestamp.type=LogAppendTime. */
+  logAppendTimeMs?: number | undefined;
 }
 
 export class Log {
   readonly tp: TopicPartition;
   readonly name: string;
-  readonly config: LogConfig;
+  /** Replaced when the topic's settings change; every use reads it anew. */
+  config: LogConfig;
   readonly #directory: string;
   readonly #environment: LogEnvironment;
   readonly #reader: LogReader;
-  readonly #segments: Segment[];
+  readonly #segments: SegmentList;
   readonly #epochs: LeaderEpochs;
   readonly #producers: ProducerState;
   readonly #listeners = new Set<() => void>();
@@ -61,8 +62,6 @@ export class Log {
   #writtenBytes = 0;
   #syncedBytes = 0;
   #syncing: Promise<void> | undefined;
-  #firstUnsynced: Segment | undefined;
-  #directoryUnsynced = false;
   #snapshotDue = false;
   #failure: KafkaError | undefined;
 
@@ -82,16 +81,22 @@ export class Log {
     this.#reader = new LogReader(environment.buffers, config.indexIntervalBytes);
     const isOpen = !('failure' in recovered);
     if (!isOpen) this.#failure = storageError(this.name, recovered.failure);
-    this.#segments = isOpen ? recovered.segments : [];
+    this.#segments = new SegmentList(directory, isOpen ? recovered.segments : []);
     this.#epochs = isOpen ? recovered.epochs : new LeaderEpochs();
     this.#producers = isOpen ? recovered.producers : new ProducerState();
-    this.#nextOffset = this.#segments.at(-1)?.endOffset ?? 0;
+    this.#nextOffset = this.segments.at(-1)?.endOffset ?? 0;
     this.#writtenOffset = this.#nextOffset;
     this.#syncedOffset = this.#nextOffset;
   }
 
+  /** Acts by other settings from now on. What must be fsynced before it is seen is fsynced at once. */
+  reconfigure(config: LogConfig): void {
+    this.config = config;
+    if (config.flush === 'acks') void this.sync();
+  }
+
   get logStartOffset(): Offset {
-    return this.#segments[0]?.baseOffset ?? 0;
+    return this.#segments.baseOffset;
   }
 
   /** Offset after the last record written to the file. */
@@ -124,7 +129,7 @@ export class Log {
   }
 
   get segments(): readonly Segment[] {
-    return this.#segments;
+    return this.#segments.all;
   }
 
   get failure(): KafkaError | undefined {
@@ -150,14 +155,17 @@ export class Log {
     const baseOffset = this.#nextOffset;
     const lastOffset = baseOffset + header.lastOffsetDelta;
     assert(Number.isSafeInteger(lastOffset + 1), `${this.name}: offsets are used up`);
-    stampBatch(bytes, 0, { baseOffset, leaderEpoch: this.leaderEpoch });
+    const nowMs = this.#environment.now();
+    const logAppendTimeMs = this.config.messageTimestampType === 'LogAppendTime' ? nowMs : undefined;
+    stampBatch(bytes, 0, { baseOffset, leaderEpoch: this.leaderEpoch, logAppendTimeMs });
     const outcome = header.isControl ? outcomeOf(bytes, 0, header) : undefined;
-    const ended = this.#producers.update(header, baseOffset, this.#environment.now(), outcome);
+    const ended = this.#producers.update(header, baseOffset, nowMs, outcome);
     const aborted = ended?.outcome === 'abort' ? ended : undefined;
-    this.#pending.push({ bytes, baseOffset, lastOffset, maxTimestamp: header.maxTimestamp, aborted });
+    const maxTimestamp = logAppendTimeMs ?? header.maxTimestamp;
+    this.#pending.push({ bytes, baseOffset, lastOffset, maxTimestamp, aborted });
     this.#nextOffset = lastOffset + 1;
     if (this.#pending.length === 1) this.#environment.scheduleWrite(this);
-    return { baseOffset, endOffset: this.#nextOffset };
+    return { baseOffset, endOffset: this.#nextOffset, logAppendTimeMs };
   }
 
   /** Resolves when what ends at `endOffset` is written and, if `allReplicas` (acks=all) under flush=acks, fsynced. */
@@ -186,13 +194,14 @@ export class Log {
     for (const { bytes } of batches) this.#writtenBytes += bytes.length;
     this.#settle();
     if (this.config.flush === 'acks') void this.sync();
+    else this.#environment.written(this);
   }
 
   /** Appends as many batches as the active segment takes, rolling it first if need be. Returns the next batch's number. */
   #appendToActive(batches: readonly PlacedBatch[], first: number, nowMs: number): number {
     const batch = batches[first] as PlacedBatch;
-    if (!this.#active().hasRoom(batch, 0, this.config, nowMs)) this.roll(batch.baseOffset);
-    const active = this.#active();
+    if (!this.#segments.active.hasRoom(batch, 0, this.config, nowMs)) this.roll(batch.baseOffset);
+    const { active } = this.#segments;
     let end = first;
     let bytes = 0;
     for (; end < batches.length; end++) {
@@ -201,32 +210,21 @@ export class Log {
       bytes += next.bytes.length;
     }
     active.append(first === 0 && end === batches.length ? batches : batches.slice(first, end), nowMs);
-    this.#firstUnsynced ??= active;
+    this.#segments.written();
     return end;
   }
 
   /** Closes the active segment and begins the next at `baseOffset`, the log's end. */
   roll(baseOffset: Offset = this.#writtenOffset): void {
-    const closed = this.#active();
-    closed.saveIndexes();
     this.#snapshotDue = true;
-    const segment = new Segment(
-      this.#directory,
-      baseOffset,
-      this.config.indexIntervalBytes,
-      this.#environment.now(),
-    );
-    segment.create();
-    this.#segments.push(segment);
-    this.#firstUnsynced ??= segment;
-    this.#directoryUnsynced = true;
+    this.#segments.roll(baseOffset, this.config.indexIntervalBytes, this.#environment.now());
     this.#environment.rolled();
   }
 
   /** Rolls between two writes, so that even the newest records can be deleted as a whole segment. */
   rollIfIdle(): void {
     this.write();
-    if (this.#failure || this.#active().sizeBytes === 0) return;
+    if (this.#failure || this.#segments.active.sizeBytes === 0) return;
     try {
       this.roll();
       this.#writeSnapshot();
@@ -253,16 +251,8 @@ export class Log {
   async #syncAll(): Promise<void> {
     while (!this.#failure && this.#syncedOffset < this.#writtenOffset) {
       const [offset, bytes] = [this.#writtenOffset, this.#writtenBytes];
-      const first = this.#firstUnsynced ?? this.#active();
-      this.#firstUnsynced = undefined;
       try {
-        for (const segment of this.#segments.slice(this.#segments.indexOf(first))) {
-          await fdatasync(segment.descriptor());
-        }
-        if (this.#directoryUnsynced) {
-          this.#directoryUnsynced = false;
-          await this.#syncDirectory();
-        }
+        await this.#segments.sync();
       } catch (error) {
         this.#fail(error as Error);
         return;
@@ -271,11 +261,6 @@ export class Log {
       this.#syncedBytes = bytes;
       this.#settle();
     }
-  }
-
-  async #syncDirectory(): Promise<void> {
-    await using directory = await open(this.#directory, 'r');
-    await directory.sync();
   }
 
   /** Answers those whose batches are now as safe as they asked for, and wakes waiting fetches. */
@@ -320,8 +305,7 @@ export class Log {
       throw new KafkaError('OFFSET_OUT_OF_RANGE', `${this.name} holds ${range}, not ${offset}`);
     }
     if (offset >= until) return undefined;
-    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset <= offset);
-    assert(segment, `${this.name} has no segment for offset ${offset}`);
+    const segment = this.#segments.holding(offset);
     const limits = { maxBytes, minOneBatch, until };
     return this.#reader.read(segment, offset, limits, this.#environment.now());
   }
@@ -329,13 +313,13 @@ export class Log {
   /** The first record at or after a time (KIP-79), or undefined. */
   offsetSince(timestampMs: number): TimedOffset | undefined {
     this.#assertUsable();
-    const found = this.#reader.offsetSince(this.#segments, timestampMs, this.#environment.now());
+    const found = this.#reader.offsetSince(this.segments, timestampMs, this.#environment.now());
     return found && found.offset < this.highWatermark ? found : undefined;
   }
 
   /** The first record with the greatest timestamp of the log (KIP-734), or undefined if it is empty. */
   offsetOfMaxTimestamp(): TimedOffset | undefined {
-    const greatest = Math.max(-1, ...this.#segments.map(({ maxTimestampMs }) => maxTimestampMs));
+    const greatest = Math.max(-1, ...this.segments.map(({ maxTimestampMs }) => maxTimestampMs));
     return greatest < 0 ? undefined : this.offsetSince(greatest);
   }
 
@@ -355,13 +339,9 @@ export class Log {
   /** Deletes its oldest segment, durably, if it has another one. */
   async deleteOldestSegment(): Promise<void> {
     while (this.#syncing) await this.#syncing;
-    if (this.#failure || this.#segments.length < 2) return;
-    const [oldest] = this.#segments.splice(0, 1);
-    assert(oldest);
-    if (this.#firstUnsynced === oldest) this.#firstUnsynced = this.#segments[0];
+    if (this.#failure || this.segments.length < 2) return;
     try {
-      oldest.delete();
-      await this.#syncDirectory();
+      await this.#segments.deleteOldest();
     } catch (error) {
       this.#fail(error as Error);
     }
@@ -372,7 +352,7 @@ export class Log {
     this.#producers.expire(nowMs - this.config.producerIdExpirationMs);
     if (this.#syncing || this.#syncedOffset < this.#nextOffset || this.#failure) return;
     try {
-      for (const segment of this.#segments) segment.rest(lastUseBeforeMs);
+      for (const segment of this.segments) segment.rest(lastUseBeforeMs);
     } catch (error) {
       this.#fail(error as Error);
     }
@@ -384,10 +364,7 @@ export class Log {
     await this.sync();
     if (this.#failure) return false;
     this.#writeSnapshot();
-    for (const segment of this.#segments) {
-      segment.saveIndexes();
-      segment.close();
-    }
+    this.#segments.close();
     return true;
   }
 
@@ -395,13 +372,7 @@ export class Log {
   async abandon(): Promise<void> {
     this.#end(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${this.name} was deleted`));
     while (this.#syncing) await this.#syncing;
-    for (const segment of this.#segments) segment.close();
-  }
-
-  #active(): Segment {
-    const active = this.#segments.at(-1);
-    assert(active, `${this.name} has no segment`);
-    return active;
+    for (const segment of this.segments) segment.close();
   }
 
   #assertUsable(): void {

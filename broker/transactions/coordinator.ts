@@ -60,6 +60,8 @@ export interface CoordinatorInput {
   limits: CoordinatorLimits;
   /** A producer id never given out before. */
   newProducerId(): number;
+  /** Whether what was written down of an id cannot be read. */
+  isUnreadable(id: string): boolean;
   now(): number;
   logger: Pick<Logger, 'warn' | 'info'>;
 }
@@ -107,7 +109,7 @@ export class TransactionCoordinator {
     if (id === '' || id.length > MAX_ID_LENGTH) {
       throw new KafkaError('INVALID_REQUEST', `a transactional id of ${id.length} characters`);
     }
-    if (!this.#entries.has(id)) return this.#create(id, request);
+    if (!this.#entries.has(id) && !this.#input.isUnreadable(id)) return this.#create(id, request);
     const { newProducerId, limits, now } = this.#input;
     const next = await this.#change(id, (transaction) =>
       initProducer(transaction, { ...request, newProducerId }, limits, now()),
@@ -226,8 +228,10 @@ export class TransactionCoordinator {
 
   #entry(id: string): Entry {
     const entry = this.#entries.get(id);
-    if (entry === undefined) throw new KafkaError('INVALID_PRODUCER_ID_MAPPING', `${id} is not known`);
-    return entry;
+    if (entry !== undefined) return entry;
+    if (this.#input.isUnreadable(id))
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${id} cannot be read`);
+    throw new KafkaError('INVALID_PRODUCER_ID_MAPPING', `${id} is not known`);
   }
 
   /** One step of a transactional id: it counts once it is written down, and nothing else is done to the id meanwhile. */

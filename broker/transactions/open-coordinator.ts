@@ -28,11 +28,18 @@ export interface OpenCoordinatorInput {
   logger: Logger;
 }
 
-/** Opens the coordinator. Throws an Error that says what to do if its state cannot be read. */
+/**
+ * Opens the coordinator. Ids whose partition of the topic cannot be read are not served, and no transaction is held to be
+ * unknown then; the log says why.
+ */
 export async function openCoordinator(input: OpenCoordinatorInput): Promise<TransactionCoordinator> {
   const { directory, settings, groups, now, logger } = input;
   const { partitions } = settings;
   const topic = new KeyedTopic({ directory, name: TRANSACTIONS_TOPIC, partitions, now });
+  const { transactions, unreadable } = await readAll(topic);
+  for (const [partition, { message }] of unreadable) {
+    logger.error(`transactions in ${TRANSACTIONS_TOPIC}-${partition} are not served: ${message}`);
+  }
   const coordinator = new TransactionCoordinator(
     {
       store: storeIn(topic),
@@ -40,30 +47,25 @@ export async function openCoordinator(input: OpenCoordinatorInput): Promise<Tran
       groups,
       limits: settings,
       newProducerId: () => directory.producerIds.next(),
+      isUnreadable: (id) => unreadable.has(topic.partitionOf(id)),
       now,
       logger,
     },
-    await readAll(topic),
+    [...transactions.values()].filter(({ id }) => !unreadable.has(topic.partitionOf(id))),
   );
   await coordinator.finishDecided();
-  await abortOrphans(directory, coordinator, { now, logger });
+  if (unreadable.size === 0) await abortOrphans(directory, coordinator, { now, logger });
   return coordinator;
 }
 
-async function readAll(topic: KeyedTopic): Promise<Iterable<Transaction>> {
+async function readAll(topic: KeyedTopic) {
   const transactions = new Map<string, Transaction>();
-  const failures = await topic.replay(({ key, value }) => {
+  const unreadable = await topic.replay(({ key, value }) => {
     if (key === null) return;
     if (value === null) transactions.delete(key.toString());
     else transactions.set(key.toString(), readTransaction(key, value));
   });
-  for (const [partition, error] of failures) {
-    throw new Error(
-      `${topic.name}-${partition} cannot be read (${error.message}): restore it from a copy, or remove the topic's files; open transactions are then aborted`,
-      { cause: error },
-    );
-  }
-  return transactions.values();
+  return { transactions, unreadable };
 }
 
 function storeIn(topic: KeyedTopic): TransactionStore {

@@ -261,9 +261,14 @@ export function complete(transaction: Transaction, nowMs: number): Transaction {
   return { ...transaction, ...NOTHING, state, startedMs: -1, updatedMs: nowMs };
 }
 
-/** Throws unless a producer may write to a partition as part of its open transaction. */
+/** Throws unless a producer may write to a partition as part of its open transaction. Fencing has Produce's own word. */
 export function checkWrite(transaction: Transaction, producer: ProducerIdentity, tp: TopicPartition): void {
-  checkProducer(transaction, producer);
+  try {
+    checkProducer(transaction, producer);
+  } catch (error) {
+    const isFenced = error instanceof KafkaError && error.error === 'PRODUCER_FENCED';
+    throw isFenced ? new KafkaError('INVALID_PRODUCER_EPOCH', error.message) : error;
+  }
   if (transaction.state === 'Ongoing' && transaction.partitions.has(topicPartitionName(tp))) return;
   throw new KafkaError(
     'INVALID_TXN_STATE',

@@ -88,6 +88,7 @@ export class TransactionWorld {
   nowMs = 0;
   /** Raised by each death: requests of before are never answered. */
   generation = 0;
+  death = Promise.withResolvers<void>();
   readonly #records = new Map<string, Buffer>();
   readonly #offsets = new Map<string, number>();
   readonly #given = new Set<string>();
@@ -161,6 +162,8 @@ export class TransactionWorld {
   die(): void {
     for (const write of this.#writes.splice(0)) if (this.pick(2) === 0) write.apply();
     this.generation += 1;
+    this.death.resolve();
+    this.death = Promise.withResolvers();
     this.coordinator = this.#start();
   }
 
@@ -224,11 +227,7 @@ export class ModelProducer {
   step(): void {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    const { generation } = this.#world;
-    const died = async () => {
-      while (this.#world.generation === generation) await turn();
-    };
-    void Promise.race([this.#next(), died()])
+    void Promise.race([this.#next(), this.#world.death.promise])
       .catch((error: Error) => this.#refused(error))
       .finally(() => {
         this.#isBusy = false;

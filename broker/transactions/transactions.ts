@@ -20,7 +20,7 @@ import {
 import type { Transaction } from './transaction.ts';
 import { readTransaction, transactionRecord, transactionTombstone } from './transaction-record.ts';
 
-export interface OpenCoordinatorInput {
+export interface TransactionsInput {
   directory: LogDirectory;
   settings: Settings['broker']['transactions'];
   groups: TransactionGroups;
@@ -28,34 +28,55 @@ export interface OpenCoordinatorInput {
   logger: Logger;
 }
 
-/**
- * Opens the coordinator. Ids whose partition of the topic cannot be read are not served, and no transaction is held to be
- * unknown then; the log says why.
- */
-export async function openCoordinator(input: OpenCoordinatorInput): Promise<TransactionCoordinator> {
-  const { directory, settings, groups, now, logger } = input;
-  const { partitions } = settings;
-  const topic = new KeyedTopic({ directory, name: TRANSACTIONS_TOPIC, partitions, now });
-  const { transactions, unreadable } = await readAll(topic);
-  for (const [partition, { message }] of unreadable) {
-    logger.error(`transactions in ${TRANSACTIONS_TOPIC}-${partition} are not served: ${message}`);
+export class Transactions {
+  readonly coordinator: TransactionCoordinator;
+  readonly #timer: NodeJS.Timeout;
+  #checking: Promise<void> | undefined;
+
+  private constructor(coordinator: TransactionCoordinator, checkIntervalMs: number) {
+    this.coordinator = coordinator;
+    this.#timer = setInterval(() => {
+      this.#checking ??= coordinator.check().finally(() => {
+        this.#checking = undefined;
+      });
+    }, checkIntervalMs);
   }
-  const coordinator = new TransactionCoordinator(
-    {
-      store: storeIn(topic),
-      partitions: partitionsOf(directory, now),
-      groups,
-      limits: settings,
-      newProducerId: () => directory.producerIds.next(),
-      isUnreadable: (id) => unreadable.has(topic.partitionOf(id)),
-      now,
-      logger,
-    },
-    [...transactions.values()].filter(({ id }) => !unreadable.has(topic.partitionOf(id))),
-  );
-  await coordinator.finishDecided();
-  if (unreadable.size === 0) await abortOrphans(directory, coordinator, { now, logger });
-  return coordinator;
+
+  /**
+   * Reads the transactions back and ends those that nobody else will. Ids whose partition of the topic cannot be read are
+   * not served, and no transaction is held to be unknown then; the log says why.
+   */
+  static async open(input: TransactionsInput): Promise<Transactions> {
+    const { directory, settings, groups, now, logger } = input;
+    const { partitions } = settings;
+    const topic = new KeyedTopic({ directory, name: TRANSACTIONS_TOPIC, partitions, now });
+    const { transactions, unreadable } = await readAll(topic);
+    for (const [partition, { message }] of unreadable) {
+      logger.error(`transactions in ${TRANSACTIONS_TOPIC}-${partition} are not served: ${message}`);
+    }
+    const coordinator = new TransactionCoordinator(
+      {
+        store: storeIn(topic),
+        partitions: partitionsOf(directory, now),
+        groups,
+        limits: settings,
+        newProducerId: () => directory.producerIds.next(),
+        isUnreadable: (id) => unreadable.has(topic.partitionOf(id)),
+        now,
+        logger,
+      },
+      [...transactions.values()].filter(({ id }) => !unreadable.has(topic.partitionOf(id))),
+    );
+    await coordinator.finishDecided();
+    if (unreadable.size === 0) await abortOrphans(directory, coordinator, { now, logger });
+    return new Transactions(coordinator, settings.checkIntervalMs);
+  }
+
+  /** Begins nothing more by itself. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#checking;
+  }
 }
 
 async function readAll(topic: KeyedTopic) {
@@ -98,7 +119,7 @@ function partitionsOf(directory: LogDirectory, now: () => number): TransactionPa
 async function abortOrphans(
   directory: LogDirectory,
   coordinator: TransactionCoordinator,
-  { now, logger }: Pick<OpenCoordinatorInput, 'now' | 'logger'>,
+  { now, logger }: Pick<TransactionsInput, 'now' | 'logger'>,
 ): Promise<void> {
   for (const { name, partitions } of directory.topics.all()) {
     for (let partition = 0; partition < partitions; partition++) {

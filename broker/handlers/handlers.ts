@@ -3,7 +3,9 @@
  */
 import { handleAlterConfigs } from './alter-configs.ts';
 import { makeApiVersionsHandler } from './api-versions.ts';
+import { handleCreatePartitions } from './create-partitions.ts';
 import { handleCreateTopics } from './create-topics.ts';
+import { handleDeleteRecords } from './delete-records.ts';
 import { handleDeleteTopics } from './delete-topics.ts';
 import { handleDescribeCluster } from './describe-cluster.ts';
 import { handleDescribeConfigs } from './describe-configs.ts';
@@ -26,8 +28,10 @@ export const HANDLERS: readonly Handler[] = [
   makeApiVersionsHandler(() => HANDLERS),
   handleCreateTopics,
   handleDeleteTopics,
+  handleDeleteRecords,
   handleInitProducerId,
   handleOffsetForLeaderEpoch,
+  handleCreatePartitions,
   handleDescribeConfigs,
   handleAlterConfigs,
   handleIncrementalAlterConfigs,

@@ -68,6 +68,7 @@ describe('deleting records', () => {
     await using directory = await openLogs(dir.path, { overrides: { log: { flushIntervalMs: 3_600_000 } } });
     for (let i = 0; i < 4; i++) await append(logOf(directory), [`v${i}`]);
     await directory.deleteRecords(FIRST, 3);
+    expect(logOf(directory).recoveryPoint).toBeGreaterThanOrEqual(3);
     copyAsKilled(dir.path, killed.path);
     fs.rmSync(path.join(killed.path, 'recovery-points.json'), { force: true });
     fs.truncateSync(path.join(killed.path, `${TOPIC}-0`, `${'0'.repeat(20)}.log`), 0);

@@ -22,6 +22,7 @@ export const handleDeleteTopics = handler(deleteTopics, async ({ topics, topicNa
         const found = nameAndId(doomed, context);
         refuseInternal(found.name);
         await context.directory.deleteTopic(found.name);
+        await context.groups.topicDeleted(found.name);
         return { ...found, errorCode: 0 };
       },
       (errorCode, errorMessage) => ({ ...doomed, errorCode, errorMessage }),

@@ -5,6 +5,7 @@
  */
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
+import type { Groups } from '../groups/groups.ts';
 import type { LogDirectory } from '../log/log-directory.ts';
 import { type ErrorName, KafkaError } from '../protocol/errors.ts';
 import type { Api, ReadOf, Shape, WriteOf } from '../protocol/schema.ts';
@@ -14,6 +15,7 @@ import { isInternalTopic } from '../topic-partition.ts';
 export interface BrokerContext {
   settings: Settings['broker'];
   directory: LogDirectory;
+  groups: Groups;
   now: () => number;
   logger: Logger;
   /** The port listened on, known once it is open. */
@@ -23,6 +25,10 @@ export interface BrokerContext {
 /** One request's surroundings. */
 export interface RequestContext extends BrokerContext {
   version: number;
+  /** What the client calls itself; empty if it does not. */
+  clientId: string;
+  /** The address the client came from. */
+  remoteAddress: string;
   /** The address of ours that the client reached. */
   localAddress: string;
   /** Aborted when the connection closes or the broker stops: nobody waits for the answer any more. */

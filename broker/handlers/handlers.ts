@@ -5,8 +5,10 @@ import { handleAddOffsetsToTxn } from './add-offsets-to-txn.ts';
 import { handleAddPartitionsToTxn } from './add-partitions-to-txn.ts';
 import { handleAlterConfigs } from './alter-configs.ts';
 import { makeApiVersionsHandler } from './api-versions.ts';
+import { handleCreatePartitions } from './create-partitions.ts';
 import { handleCreateTopics } from './create-topics.ts';
 import { handleDeleteGroups } from './delete-groups.ts';
+import { handleDeleteRecords } from './delete-records.ts';
 import { handleDeleteTopics } from './delete-topics.ts';
 import { handleDescribeCluster } from './describe-cluster.ts';
 import { handleDescribeConfigs } from './describe-configs.ts';
@@ -48,12 +50,14 @@ export const HANDLERS: readonly Handler[] = [
   makeApiVersionsHandler(() => HANDLERS),
   handleCreateTopics,
   handleDeleteTopics,
+  handleDeleteRecords,
   handleInitProducerId,
   handleOffsetForLeaderEpoch,
   handleAddPartitionsToTxn,
   handleAddOffsetsToTxn,
   handleEndTxn,
   handleTxnOffsetCommit,
+  handleCreatePartitions,
   handleDescribeConfigs,
   handleAlterConfigs,
   handleIncrementalAlterConfigs,

@@ -19,7 +19,9 @@ export const LOCK_FILE = '.lock';
 /** Cluster and node id. */
 export const META_FILE = 'meta.json';
 /** Recovery points of all partitions. */
-export const CHECKPOINT_FILE = 'recovery-points.json';
+export const RECOVERY_POINTS_FILE = 'recovery-points.json';
+/** Where logs begin whose records were deleted by DeleteRecords. */
+export const START_OFFSETS_FILE = 'log-start-offsets.json';
 /** There exactly while the broker is stopped after a clean shutdown. */
 export const CLEAN_SHUTDOWN_FILE = 'clean-shutdown';
 /** The next block of producer ids. */

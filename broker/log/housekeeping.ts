@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import type { Log } from './log.ts';
 import { isDeleting, type LogSettings } from './log-config.ts';
-import type { RecoveryPoints } from './recovery-points.ts';
+import type { OffsetCheckpoint } from './offset-checkpoint.ts';
 import { expiredSegments, planBudget } from './retention.ts';
 
 /** A segment not read or written for this long gives back its file descriptor and index memory. */
@@ -19,7 +19,7 @@ export interface OwnedLog {
 
 export interface HousekeepingInput {
   settings: LogSettings;
-  recoveryPoints: RecoveryPoints;
+  recoveryPoints: OffsetCheckpoint;
   logs: () => Iterable<OwnedLog>;
   now: () => number;
   logger: Logger;
@@ -127,7 +127,8 @@ export class Housekeeping {
       if (log.failure) continue;
       const expired = isDeleting(log.config) ? expiredSegments(log.segments, log.config, nowMs) : 0;
       if (expired === log.segments.length) log.rollIfIdle();
-      await this.#deleteOldest(log, Math.min(expired, log.segments.length - 1), 'retention');
+      const doomed = Math.min(expired, log.segments.length - 1);
+      await this.#deleteOldest(log, Math.max(doomed, log.segmentsBeforeStart), 'retention');
       log.rest(nowMs - REST_AFTER_MS, nowMs);
     }
     const { totalBytes } = this.#input.settings;

@@ -35,6 +35,12 @@ export interface TimedOffset {
   leaderEpoch: number;
 }
 
+/** The first record at or after a time is wanted, and none before an offset. */
+export interface SinceTime {
+  timestampMs: number;
+  from: Offset;
+}
+
 export interface ReadLimits {
   maxBytes: number;
   /** Gives the first batch whole even if it is larger than `maxBytes` (KIP-74). */
@@ -130,33 +136,47 @@ export class LogReader {
     );
   }
 
-  /** The first record at or after a time, or undefined. */
-  offsetSince(segments: readonly Segment[], timestampMs: number, nowMs: number): TimedOffset | undefined {
+  /** The first record at or after a time and an offset, or undefined. */
+  offsetSince(segments: readonly Segment[], wanted: SinceTime, nowMs: number): TimedOffset | undefined {
     for (const segment of segments) {
-      const batch = segment.firstBatchSince(timestampMs);
-      if (batch !== undefined) return this.#recordSince(segment, batch, timestampMs, nowMs);
+      let { from } = wanted;
+      while (from < segment.endOffset) {
+        const batch = segment.firstBatchSince(wanted.timestampMs, from);
+        if (batch === undefined) break;
+        const found = this.#recordSince(segment, batch, wanted, nowMs);
+        if (found !== undefined) return found;
+        from = batch.header.lastOffset + 1;
+      }
     }
     return undefined;
   }
 
-  #recordSince(segment: Segment, batch: ScannedBatch, timestampMs: number, nowMs: number): TimedOffset {
+  #recordSince(
+    segment: Segment,
+    batch: ScannedBatch,
+    { timestampMs, from }: SinceTime,
+    nowMs: number,
+  ): TimedOffset | undefined {
     const { sizeBytes } = batch.header;
     const bytes = this.#load(segment, batch.position, sizeBytes, nowMs);
     const { leaderEpoch } = batch.header;
     try {
       const header = readBatchHeader(bytes, 0);
       for (const record of recordsOf(bytes, 0, header)) {
-        if (countedTimestamp(record.timestampMs) >= timestampMs) {
+        if (record.offset >= from && countedTimestamp(record.timestampMs) >= timestampMs) {
           return { offset: record.offset, timestampMs: countedTimestamp(record.timestampMs), leaderEpoch };
         }
       }
+      // What the header says of the time may be true of records that were deleted or compacted away.
+      const isWhole = header.recordCount === header.lastOffsetDelta + 1;
+      if (from > header.baseOffset || !isWhole) return undefined;
     } catch {
       // The records are the producer's bytes and may be no records at all; the batch is then found as a whole.
     } finally {
       this.#buffers.giveBack(bytes);
     }
     const { baseOffset, maxTimestamp } = batch.header;
-    return { offset: baseOffset, timestampMs: countedTimestamp(maxTimestamp), leaderEpoch };
+    return { offset: Math.max(baseOffset, from), timestampMs: countedTimestamp(maxTimestamp), leaderEpoch };
   }
 }
 

@@ -47,6 +47,8 @@ export class Log {
   readonly name: string;
   /** Replaced when the topic's settings change; every use reads it anew. */
   config: LogConfig;
+  /** Where DeleteRecords had the log begin; segments before it may still be there. */
+  startOffset: Offset = 0;
   readonly #directory: string;
   readonly #environment: LogEnvironment;
   readonly #reader: LogReader;
@@ -96,7 +98,13 @@ export class Log {
   }
 
   get logStartOffset(): Offset {
-    return this.#segments.baseOffset;
+    return Math.max(this.startOffset, this.#segments.baseOffset);
+  }
+
+  /** How many segments, from the oldest, lie wholly before the log's start. The active one never does. */
+  get segmentsBeforeStart(): number {
+    const closed = this.segments.slice(0, -1);
+    return closed.filter(({ endOffset }) => endOffset <= this.startOffset).length;
   }
 
   /** Offset after the last record written to the file. */
@@ -313,7 +321,8 @@ export class Log {
   /** The first record at or after a time (KIP-79), or undefined. */
   offsetSince(timestampMs: number): TimedOffset | undefined {
     this.#assertUsable();
-    const found = this.#reader.offsetSince(this.segments, timestampMs, this.#environment.now());
+    const from = this.logStartOffset;
+    const found = this.#reader.offsetSince(this.segments, { timestampMs, from }, this.#environment.now());
     return found && found.offset < this.highWatermark ? found : undefined;
   }
 

@@ -231,13 +231,14 @@ export class Segment {
     return readFully(this.#opened().fd, buffer, length, position);
   }
 
-  /** The first batch that holds a record at or after a time, or undefined. */
-  firstBatchSince(timestampMs: number): ScannedBatch | undefined {
+  /** The first batch that holds a record at or after a time and ends at or after an offset, or undefined. */
+  firstBatchSince(timestampMs: number, fromOffset: Offset): ScannedBatch | undefined {
     if (this.#maxTimestampMs < timestampMs) return undefined;
     const { fd, offsets, times } = this.#opened();
     const from = offsets.at(times.lastBefore(timestampMs))?.position ?? 0;
     for (const batch of scanBatches(fd, { from, until: this.#sizeBytes, checkCrc: false })) {
-      if (countedTimestamp(batch.header.maxTimestamp) >= timestampMs) return batch;
+      const { maxTimestamp, lastOffset } = batch.header;
+      if (lastOffset >= fromOffset && countedTimestamp(maxTimestamp) >= timestampMs) return batch;
     }
     return undefined;
   }

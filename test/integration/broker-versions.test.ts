@@ -14,6 +14,8 @@ import { startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
 const UNSUPPORTED = ERRORS.UNSUPPORTED_VERSION[0];
+/** Answers whose form has no place for the error of a whole request: they are empty. */
+const WITHOUT_PLACE = new Set(['Fetch 4', 'OffsetFetch 1', 'OffsetFetch 8', 'FindCoordinator 4']);
 const dir = new TempDir('versions');
 let broker: Broker;
 let client: RawClient;
@@ -58,9 +60,8 @@ describe('what is not served is answered on a connection that stays open', () =>
         const frame = await ask(api.key, asked);
         const form = api.key === apiVersions.key ? 0 : answeredIn;
         const body = decodeResponse(api, form, frame) as { errorCode?: number };
-        const hasPlace = 'errorCode' in api.responseCodec(form).zero();
-        if (hasPlace && 'errorCode' in body && body.errorCode !== 0) expect(body.errorCode).toBe(UNSUPPORTED);
-        if (asked > 0 && hasPlace) expect(body.errorCode).toBe(UNSUPPORTED);
+        if (WITHOUT_PLACE.has(`${api.name} ${form}`)) expect(body.errorCode ?? 0).toBe(0);
+        else if ('errorCode' in body) expect(body.errorCode).toBe(UNSUPPORTED);
       }
       expect((await client.request(apiVersions, 0, {})).errorCode).toBe(0);
     },

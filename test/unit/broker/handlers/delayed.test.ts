@@ -31,8 +31,7 @@ describe('waiting for bytes', () => {
     using dir = new TempDir();
     await using directory = await openLogs(dir.path);
     const log = logOf(directory);
-    const waiting = (count = 1) =>
-      waitForBytes([log], { bytes: count, isCommitted: true }, LONG_MS, never);
+    const waiting = (count = 1) => waitForBytes([log], { bytes: count, isCommitted: true }, LONG_MS, never);
     const first = waiting();
     await append(log, ['a'], { producerId: 1, producerEpoch: 0, baseSequence: 0, isTransactional: true });
     expect(await isSettled(first)).toBe(false);

@@ -58,6 +58,8 @@ export class Broker implements AsyncDisposable {
         now,
         logger: log,
       });
+      const kept = groups;
+      directory.housekeeping.loadedOffset = (tp) => kept.get(settings.loaderGroup)?.offsets.get(tp);
       let server: Server | undefined;
       const port = () => server?.port ?? settings.port;
       const { coordinator } = transactions;

@@ -171,6 +171,12 @@ export const broker = z.strictObject({
   fetchMaxBytes: bytes(MiB, GiB)
     .default(55 * MiB)
     .describe('largest answer to one fetch request'),
+  loaderGroup: z
+    .string()
+    .min(1)
+    .max(249)
+    .default('millrace-loader')
+    .describe('group whose committed offsets say what is loaded, for retention.requires.load'),
   transactions: transactions.prefault({}),
   log: log.prefault({}),
   groups: groups.prefault({}),

@@ -39,6 +39,102 @@ const log = z.strictObject({
   producerIdExpirationMs: ms(SECOND, 365 * DAY)
     .default(DAY)
     .describe('state of an idempotent producer is forgotten after this idle time'),
+  flushMessages: orOff(z.int().min(1).max(Number.MAX_SAFE_INTEGER))
+    .default(-1)
+    .describe('fsync after so many records of a partition; 1: as flush=acks; -1: by time alone'),
+  messageTimestampType: z
+    .enum(['CreateTime', 'LogAppendTime'])
+    .default('CreateTime')
+    .describe("whose time a record has: its producer's, or the broker's at the append"),
+  cleanupPolicy: z
+    .enum(['delete', 'compact', 'compact,delete'])
+    .default('delete')
+    .describe(
+      'what becomes of old segments: deleted, compacted (the last record of each key is kept), or both',
+    ),
+  deleteRetentionMs: ms(0, 100 * 365 * DAY)
+    .default(DAY)
+    .describe('a tombstone stays readable this long after the compaction that took away what it deletes'),
+  minCompactionLagMs: ms(0, 100 * 365 * DAY)
+    .default(0)
+    .describe('no segment is compacted sooner after its last append'),
+  maxCompactionLagMs: orOff(ms(1, 100 * 365 * DAY))
+    .default(-1)
+    .describe('compacted at the latest this long after the append, whatever the dirty ratio; -1: no limit'),
+  minCleanableDirtyRatio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('a log is compacted when more than this share of its bytes was not compacted yet'),
+  retentionRequiresLoad: z
+    .boolean()
+    .default(false)
+    .describe('whether retention and disk budget keep what the loader has not reported as loaded'),
+});
+
+const transactions = z.strictObject({
+  maxTimeoutMs: ms(SECOND, 7 * DAY)
+    .default(15 * 60 * SECOND)
+    .describe(
+      'longest time a producer may ask for its transactions; what is open longer than asked is aborted',
+    ),
+  maxPartitions: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1_000)
+    .describe('partitions, groups and committed offsets of one transaction, each'),
+  maxIds: z.int().min(1).max(1_000_000).default(10_000).describe('transactional ids kept at a time'),
+  idExpirationMs: ms(SECOND, 365 * DAY)
+    .default(7 * DAY)
+    .describe('a transactional id is forgotten after this idle time'),
+  checkIntervalMs: ms(100, HOUR)
+    .default(5 * SECOND)
+    .describe('time between two looks for transactions and ids whose time is over'),
+  partitions: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(4)
+    .describe('partitions of __transaction_state, when it is made'),
+});
+
+const groups = z.strictObject({
+  minSessionTimeoutMs: ms(1, DAY)
+    .default(6 * SECOND)
+    .describe('shortest session a member may ask for (group.min.session.timeout.ms)'),
+  maxSessionTimeoutMs: ms(1, DAY)
+    .default(30 * 60 * SECOND)
+    .describe('longest session a member may ask for (group.max.session.timeout.ms)'),
+  initialRebalanceDelayMs: ms(0, HOUR)
+    .default(3 * SECOND)
+    .describe(
+      'how long an empty group waits for more members after its first (group.initial.rebalance.delay.ms)',
+    ),
+  maxMembers: z.int().min(1).max(100_000).default(1_000).describe('members of one group (group.max.size)'),
+  maxMemberBytes: bytes(KiB, 100 * MiB)
+    .default(MiB)
+    .describe('what one member may tell of itself when it joins'),
+  maxGroups: z.int().min(1).max(1_000_000).default(10_000).describe('groups at once'),
+  maxStateBytes: bytes(MiB, 16 * GiB)
+    .default(256 * MiB)
+    .describe('memory of all groups together, with their offsets; beyond it joins and commits are refused'),
+  offsetMetadataBytes: bytes(0, 32 * KiB - 1)
+    .default(4 * KiB)
+    .describe('longest text stored with an offset (offset.metadata.max.bytes)'),
+  offsetsRetentionMs: ms(SECOND, 100 * 365 * DAY)
+    .default(7 * DAY)
+    .describe('offsets are kept this long after their group became empty (offsets.retention.minutes)'),
+  retentionCheckIntervalMs: ms(100, DAY)
+    .default(10 * 60 * SECOND)
+    .describe('time between two looks for expired offsets'),
+  offsetsPartitions: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(4)
+    .describe('partitions of __consumer_offsets; only counts until the first group is there'),
 });
 
 export const broker = z.strictObject({
@@ -75,5 +171,13 @@ export const broker = z.strictObject({
   fetchMaxBytes: bytes(MiB, GiB)
     .default(55 * MiB)
     .describe('largest answer to one fetch request'),
+  loaderGroup: z
+    .string()
+    .min(1)
+    .max(249)
+    .default('millrace-loader')
+    .describe('group whose committed offsets say what is loaded, for retention.requires.load'),
+  transactions: transactions.prefault({}),
   log: log.prefault({}),
+  groups: groups.prefault({}),
 });

@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.ts';
+import { Groups } from './groups/groups.ts';
 import { LogDirectory } from './log/log-directory.ts';
 import { Server } from './server/server.ts';
 
@@ -13,13 +14,15 @@ export class Broker implements AsyncDisposable {
   /** The port listened on. */
   readonly port: number;
   readonly #server: Server;
+  readonly #groups: Groups;
   readonly #directory: LogDirectory;
   #stopping: Promise<void> | undefined;
 
-  private constructor(host: string, server: Server, directory: LogDirectory) {
+  private constructor(host: string, server: Server, groups: Groups, directory: LogDirectory) {
     this.host = host;
     this.port = server.port;
     this.#server = server;
+    this.#groups = groups;
     this.#directory = directory;
   }
 
@@ -32,13 +35,16 @@ export class Broker implements AsyncDisposable {
     { log, now = Date.now }: { log: Logger; now?: () => number },
   ): Promise<Broker> {
     const directory = await LogDirectory.open(settings, { log, now });
+    let groups: Groups | undefined;
     try {
+      groups = await Groups.open({ settings: settings.groups, directory, now, logger: log });
       let server: Server | undefined;
       const port = () => server?.port ?? settings.port;
-      server = await Server.listen({ settings, directory, now, logger: log, port });
+      server = await Server.listen({ settings, directory, groups, now, logger: log, port });
       log.info(`broker ${settings.nodeId} listens on ${settings.host}:${server.port}`);
-      return new Broker(settings.host, server, directory);
+      return new Broker(settings.host, server, groups, directory);
     } catch (error) {
+      await groups?.stop();
       await directory.close();
       throw error;
     }
@@ -46,8 +52,15 @@ export class Broker implements AsyncDisposable {
 
   /** Answers what is under way, makes everything durable, and notes the clean stop. A second call waits for the first. */
   stop(): Promise<void> {
-    this.#stopping ??= this.#server.close().then(() => this.#directory.close());
+    this.#stopping ??= this.#stop();
     return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    // First those that wait for their group: a connection closes only when all its requests are answered.
+    await this.#groups.stop();
+    await this.#server.close();
+    await this.#directory.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

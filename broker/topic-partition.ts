@@ -40,3 +40,13 @@ export function isTopicName(name: string): boolean {
     name.length >= 1 && name.length <= 249 && name !== '.' && name !== '..' && /^[a-zA-Z0-9._-]+$/.test(name)
   );
 }
+
+/** Topic of the committed offsets and the groups' state. */
+export const OFFSETS_TOPIC = '__consumer_offsets';
+/** Topic of the transactions' state. */
+export const TRANSACTIONS_TOPIC = '__transaction_state';
+
+/** Whether the broker keeps its own state in a topic: only it may write there, and nobody delete it. */
+export function isInternalTopic(name: string): boolean {
+  return name === OFFSETS_TOPIC || name === TRANSACTIONS_TOPIC;
+}

@@ -41,6 +41,43 @@ const log = z.strictObject({
     .describe('state of an idempotent producer is forgotten after this idle time'),
 });
 
+const groups = z.strictObject({
+  minSessionTimeoutMs: ms(1, DAY)
+    .default(6 * SECOND)
+    .describe('shortest session a member may ask for (group.min.session.timeout.ms)'),
+  maxSessionTimeoutMs: ms(1, DAY)
+    .default(30 * 60 * SECOND)
+    .describe('longest session a member may ask for (group.max.session.timeout.ms)'),
+  initialRebalanceDelayMs: ms(0, HOUR)
+    .default(3 * SECOND)
+    .describe(
+      'how long an empty group waits for more members after its first (group.initial.rebalance.delay.ms)',
+    ),
+  maxMembers: z.int().min(1).max(100_000).default(1_000).describe('members of one group (group.max.size)'),
+  maxMemberBytes: bytes(KiB, 100 * MiB)
+    .default(MiB)
+    .describe('what one member may tell of itself when it joins'),
+  maxGroups: z.int().min(1).max(1_000_000).default(10_000).describe('groups at once'),
+  maxStateBytes: bytes(MiB, 16 * GiB)
+    .default(256 * MiB)
+    .describe('memory of all groups together, with their offsets; beyond it joins and commits are refused'),
+  offsetMetadataBytes: bytes(0, 32 * KiB - 1)
+    .default(4 * KiB)
+    .describe('longest text stored with an offset (offset.metadata.max.bytes)'),
+  offsetsRetentionMs: ms(SECOND, 100 * 365 * DAY)
+    .default(7 * DAY)
+    .describe('offsets are kept this long after their group became empty (offsets.retention.minutes)'),
+  retentionCheckIntervalMs: ms(100, DAY)
+    .default(10 * 60 * SECOND)
+    .describe('time between two looks for expired offsets'),
+  offsetsPartitions: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(4)
+    .describe('partitions of __consumer_offsets; only counts until the first group is there'),
+});
+
 export const broker = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; loopback unless told'),
   port: port.default(9092).describe('port to listen on; 0: any free one'),
@@ -76,4 +113,5 @@ export const broker = z.strictObject({
     .default(55 * MiB)
     .describe('largest answer to one fetch request'),
   log: log.prefault({}),
+  groups: groups.prefault({}),
 });

@@ -5,7 +5,7 @@ import { describeConfigs, type TopicConfigs } from '../log/log-config.ts';
 import { createTopics } from '../protocol/apis/create-topics.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import type { Request } from '../protocol/schema.ts';
-import { handler, orCode, type RequestContext } from './handler.ts';
+import { handler, orCode, type RequestContext, refuseInternal } from './handler.ts';
 
 /** Sources of a setting, as DescribeConfigs numbers them. */
 const DYNAMIC_TOPIC_CONFIG = 1;
@@ -24,6 +24,7 @@ export const handleCreateTopics = handler(createTopics, async ({ topics, validat
       context,
       async () => {
         if (isTwice) throw new KafkaError('INVALID_REQUEST', `${name} is named twice`);
+        refuseInternal(name);
         return create(topic, validateOnly, context);
       },
       (errorCode, errorMessage) => ({ name, errorCode, errorMessage, configs: null }),

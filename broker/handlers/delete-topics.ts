@@ -4,7 +4,7 @@
 import { deleteTopics } from '../protocol/apis/delete-topics.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import { ZERO_UUID } from '../protocol/schema.ts';
-import { handler, orCode, type RequestContext } from './handler.ts';
+import { handler, orCode, type RequestContext, refuseInternal } from './handler.ts';
 
 interface Doomed {
   name: string | null;
@@ -20,7 +20,9 @@ export const handleDeleteTopics = handler(deleteTopics, async ({ topics, topicNa
       context,
       async () => {
         const found = nameAndId(doomed, context);
+        refuseInternal(found.name);
         await context.directory.deleteTopic(found.name);
+        await context.groups.topicDeleted(found.name);
         return { ...found, errorCode: 0 };
       },
       (errorCode, errorMessage) => ({ ...doomed, errorCode, errorMessage }),

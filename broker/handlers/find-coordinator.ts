@@ -1,18 +1,35 @@
 /**
- * FindCoordinator, answered but not advertised: there are no groups yet, and a client that asks anyway is told so in the
- * protocol's words instead of by a closed connection.
+ * FindCoordinator: there is one broker, so it coordinates every group and every transaction; the topic that keeps their
+ * state is made here if need be, so that the client's next request finds it.
  */
 import { findCoordinator } from '../protocol/apis/find-coordinator.ts';
 import { KafkaError } from '../protocol/errors.ts';
-import { handler } from './handler.ts';
+import { advertisedHost, handler, orCode, type RequestContext } from './handler.ts';
 
-/** Answers every key with COORDINATOR_NOT_AVAILABLE. */
-export const handleFindCoordinator = handler(
-  findCoordinator,
-  ({ coordinatorKeys }) => {
-    const { code, message } = new KafkaError('COORDINATOR_NOT_AVAILABLE', 'groups are not served');
-    const nowhere = { nodeId: -1, host: '', port: -1, errorCode: code, errorMessage: message };
-    return { ...nowhere, coordinators: coordinatorKeys.map((key) => ({ key, ...nowhere })) };
-  },
-  { isAdvertised: false },
-);
+const GROUP = 0;
+const TRANSACTION = 1;
+/** The first version that asks for several keys. */
+const FIRST_BATCHED_VERSION = 4;
+
+/** Answers requests for the coordinators of groups and transactions. */
+export const handleFindCoordinator = handler(findCoordinator, async (request, context) => {
+  const { keyType } = request;
+  if (context.version < FIRST_BATCHED_VERSION) return find(request.key, keyType, context);
+  const coordinators = [];
+  for (const key of request.coordinatorKeys) coordinators.push(await find(key, keyType, context));
+  return { coordinators };
+});
+
+function find(key: string, keyType: number, context: RequestContext) {
+  const { settings, groups } = context;
+  return orCode(
+    context,
+    async () => {
+      if (keyType === GROUP) await groups.ready(key);
+      else if (keyType !== TRANSACTION) throw new KafkaError('INVALID_REQUEST', `key type ${keyType}`);
+      const place = { nodeId: settings.nodeId, host: advertisedHost(context), port: context.port() };
+      return { key, ...place, errorCode: 0 };
+    },
+    (errorCode, errorMessage) => ({ key, nodeId: -1, host: '', port: -1, errorCode, errorMessage }),
+  );
+}

@@ -5,14 +5,17 @@
  */
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
+import type { Groups } from '../groups/groups.ts';
 import type { LogDirectory } from '../log/log-directory.ts';
 import { type ErrorName, KafkaError } from '../protocol/errors.ts';
 import type { Api, ReadOf, Shape, WriteOf } from '../protocol/schema.ts';
+import { isInternalTopic } from '../topic-partition.ts';
 
 /** The parts of the broker that handlers work on. */
 export interface BrokerContext {
   settings: Settings['broker'];
   directory: LogDirectory;
+  groups: Groups;
   now: () => number;
   logger: Logger;
   /** The port listened on, known once it is open. */
@@ -22,6 +25,10 @@ export interface BrokerContext {
 /** One request's surroundings. */
 export interface RequestContext extends BrokerContext {
   version: number;
+  /** What the client calls itself; empty if it does not. */
+  clientId: string;
+  /** The address the client came from. */
+  remoteAddress: string;
   /** The address of ours that the client reached. */
   localAddress: string;
   /** Aborted when the connection closes or the broker stops: nobody waits for the answer any more. */
@@ -81,6 +88,13 @@ export function checkLeaderEpoch(log: { name: string; leaderEpoch: number }, cli
     isOld ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH',
     `${log.name} has leader epoch ${log.leaderEpoch}, the request ${clientEpoch}`,
   );
+}
+
+/** Throws INVALID_TOPIC_EXCEPTION for the broker's own topics, which clients may read but not change. */
+export function refuseInternal(topic: string): void {
+  if (isInternalTopic(topic)) {
+    throw new KafkaError('INVALID_TOPIC_EXCEPTION', `${topic} is the broker's own`);
+  }
 }
 
 /** The host that clients are told: as set, or the address they reached where the broker listens on all of them. */

@@ -3,27 +3,47 @@
  */
 import { makeApiVersionsHandler } from './api-versions.ts';
 import { handleCreateTopics } from './create-topics.ts';
+import { handleDeleteGroups } from './delete-groups.ts';
 import { handleDeleteTopics } from './delete-topics.ts';
 import { handleDescribeCluster } from './describe-cluster.ts';
+import { handleDescribeGroups } from './describe-groups.ts';
 import { handleFetch } from './fetch.ts';
 import { handleFindCoordinator } from './find-coordinator.ts';
 import type { Handler } from './handler.ts';
+import { handleHeartbeat } from './heartbeat.ts';
 import { handleInitProducerId } from './init-producer-id.ts';
+import { handleJoinGroup } from './join-group.ts';
+import { handleLeaveGroup } from './leave-group.ts';
+import { handleListGroups } from './list-groups.ts';
 import { handleListOffsets } from './list-offsets.ts';
 import { handleMetadata } from './metadata.ts';
+import { handleOffsetCommit } from './offset-commit.ts';
+import { handleOffsetDelete } from './offset-delete.ts';
+import { handleOffsetFetch } from './offset-fetch.ts';
 import { handleOffsetForLeaderEpoch } from './offset-for-leader-epoch.ts';
 import { handleProduce } from './produce.ts';
+import { handleSyncGroup } from './sync-group.ts';
 
 export const HANDLERS: readonly Handler[] = [
   handleProduce,
   handleFetch,
   handleListOffsets,
   handleMetadata,
+  handleOffsetCommit,
+  handleOffsetFetch,
   handleFindCoordinator,
+  handleJoinGroup,
+  handleHeartbeat,
+  handleLeaveGroup,
+  handleSyncGroup,
+  handleDescribeGroups,
+  handleListGroups,
   makeApiVersionsHandler(() => HANDLERS),
   handleCreateTopics,
   handleDeleteTopics,
   handleInitProducerId,
   handleOffsetForLeaderEpoch,
+  handleDeleteGroups,
+  handleOffsetDelete,
   handleDescribeCluster,
 ];

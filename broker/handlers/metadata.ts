@@ -6,7 +6,8 @@ import type { Topic } from '../log/topics.ts';
 import { metadata } from '../protocol/apis/metadata.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import { type Request, ZERO_UUID } from '../protocol/schema.ts';
-import { advertisedHost, handler, orCode, type RequestContext } from './handler.ts';
+import { isInternalTopic } from '../topic-partition.ts';
+import { advertisedHost, handler, orCode, type RequestContext, refuseInternal } from './handler.ts';
 
 type Wanted = NonNullable<Request<typeof metadata>['topics']>[number];
 
@@ -38,7 +39,8 @@ function describe(wanted: Wanted, mayCreate: boolean, context: RequestContext) {
       const partitions = Array.from({ length: topic.partitions }, (_, partition) =>
         describePartition(topic, partition, context),
       );
-      return { errorCode: 0, name: topic.name, topicId: topic.topicId, partitions };
+      const { name, topicId } = topic;
+      return { errorCode: 0, name, topicId, isInternal: isInternalTopic(name), partitions };
     },
     (errorCode) => ({ errorCode, name: wanted.name, topicId: wanted.topicId, partitions: [] }),
   );
@@ -55,6 +57,7 @@ async function findOrCreate(wanted: Wanted, mayCreate: boolean, context: Request
   const topic = directory.topics.get(name);
   if (topic !== undefined) return topic;
   if (!mayCreate || !settings.autoCreateTopics) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', name);
+  refuseInternal(name);
   return directory.createTopic({ name, partitions: settings.numPartitions, configs: {} });
 }
 

@@ -12,7 +12,7 @@ import {
   isCrcValid,
   readBatchHeader,
 } from '../protocol/record-batch.ts';
-import { handler, orCode, type RequestContext } from './handler.ts';
+import { handler, orCode, type RequestContext, refuseInternal } from './handler.ts';
 
 const FIRST_VERSION_SERVED = 3;
 /** The first version whose consumers are sure to read zstd (KIP-110). */
@@ -31,6 +31,7 @@ export const handleProduce = handler(produce, async ({ acks, topicData, transact
         context,
         async () => {
           check();
+          refuseInternal(name);
           const log = context.directory.log({ topic: name, partition: index });
           const { baseOffset } = await append(log, records, acks, context);
           return { index, errorCode: 0, baseOffset, logStartOffset: log.logStartOffset };

@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
 import { KafkaError } from '../protocol/errors.ts';
-import { isTopicName, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
+import { isInternalTopic, isTopicName, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
 import { DirectoryLock } from './directory-lock.ts';
 import { removeFile, replaceFile, syncDirectory } from './durable-file.ts';
 import {
@@ -197,7 +197,8 @@ export class LogDirectory implements AsyncDisposable {
         `${partitions} partitions for ${name}, and room for 1 to ${room} (broker.maxPartitions ${maxPartitions})`,
       );
     }
-    checkTopicConfigs(configs);
+    // The broker's own topics are compacted, which is not served for others.
+    if (!isInternalTopic(name)) checkTopicConfigs(configs);
   }
 
   /** Creates a topic; two calls at once for one name share the work. Throws a KafkaError. */

@@ -150,6 +150,11 @@ export function errorNameOf(code: number): ErrorName | undefined {
   return code === NO_ERROR ? undefined : (NAMES.get(code) ?? 'UNKNOWN_SERVER_ERROR');
 }
 
+/** The number of an error on the wire, 0 for none. */
+export function codeOf(error: ErrorName | undefined): number {
+  return error === undefined ? NO_ERROR : ERRORS[error][0];
+}
+
 /** An error of the protocol. The message says what it means and, where the thrower knows, of what. */
 export class KafkaError extends Error {
   override readonly name = 'KafkaError';

@@ -43,6 +43,7 @@ export class Connection {
   readonly #closing = new AbortController();
   readonly #name: string;
   readonly #localAddress: string;
+  readonly #remoteAddress: string;
   #inbox: Buffer[] = [];
   readonly #slots: Slot[] = [];
   #fetches = 0;
@@ -57,6 +58,7 @@ export class Connection {
     this.#frames = frames;
     this.#splitter = new FrameSplitter(broker.settings.maxRequestBytes, (bytes) => frames.lend(bytes));
     this.#name = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.#remoteAddress = socket.remoteAddress ?? '';
     this.#localAddress = socket.localAddress ?? broker.settings.host;
     socket.setNoDelay(true);
     socket.setTimeout(broker.settings.idleConnectionMs, () => this.#onIdle());
@@ -135,6 +137,7 @@ export class Connection {
     try {
       slot.reply = await dispatch(frame, this.#broker, {
         localAddress: this.#localAddress,
+        remoteAddress: this.#remoteAddress,
         closed: this.#closing.signal,
         disconnect: (reason) => this.#disconnect(reason),
       });

@@ -23,6 +23,7 @@ export interface Reply {
 /** What dispatch needs of a connection. */
 export interface Caller {
   localAddress: string;
+  remoteAddress: string;
   closed: AbortSignal;
   disconnect(reason: string): void;
 }
@@ -53,6 +54,7 @@ export async function dispatch(
     ...broker,
     ...caller,
     version: header.apiVersion,
+    clientId: header.clientId ?? '',
     afterSent: (each) => releases.push(each),
   };
   try {

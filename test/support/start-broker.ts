@@ -6,14 +6,24 @@ import { Broker } from '../../broker/broker.ts';
 import { type Settings, settingsSchema } from '../../config/settings.ts';
 
 type BrokerSettings = Settings['broker'];
-/** Settings to override, also below `log`. */
-export type BrokerOverrides = Partial<Omit<BrokerSettings, 'log'>> & { log?: Partial<BrokerSettings['log']> };
+/** Settings to override, also below `log` and `groups`. */
+export type BrokerOverrides = Partial<Omit<BrokerSettings, 'log' | 'groups'>> & {
+  log?: Partial<BrokerSettings['log']>;
+  groups?: Partial<BrokerSettings['groups']>;
+};
 
 /** The broker settings for a data directory: defaults, a free port, and what is overridden. */
 export function brokerSettings(dataDir: string, overrides: BrokerOverrides = {}): BrokerSettings {
-  const { log, ...rest } = overrides;
+  const { log, groups, ...rest } = overrides;
   const { broker } = settingsSchema.parse({});
-  return { ...broker, port: 0, dataDir, ...rest, log: { ...broker.log, ...log } };
+  return {
+    ...broker,
+    port: 0,
+    dataDir,
+    ...rest,
+    log: { ...broker.log, ...log },
+    groups: { ...broker.groups, ...groups },
+  };
 }
 
 /** A logger that keeps its lines for the test to look at. */

@@ -1,0 +1,21 @@
+import { api, array, int16, int32, string } from '../schema.ts';
+
+/** Deletes single offsets of a group, of topics that it is not subscribed to (KIP-496). */
+export const offsetDelete = api({
+  key: 47,
+  name: 'OffsetDelete',
+  versions: [0, 0],
+  flexible: 1,
+  request: {
+    groupId: string,
+    topics: array({ name: string, partitions: array({ partitionIndex: int32 }) }),
+  },
+  response: {
+    errorCode: int16,
+    throttleTimeMs: int32.default(0),
+    topics: array({
+      name: string,
+      partitions: array({ partitionIndex: int32, errorCode: int16 }),
+    }).default([]),
+  },
+});

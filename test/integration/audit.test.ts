@@ -3,12 +3,17 @@
  */
 import { cpSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
-import type { AuditResult } from '../../jobs/audit.ts';
+import { KafkaClient } from '../../broker/client/client.ts';
+import { type AuditResult, audit } from '../../jobs/audit.ts';
+import { RowCopier } from '../../loader/row-copier.ts';
+import { openStore } from '../../loader/store/open-store.ts';
 import { webRequests } from '../support/events.ts';
 import { visibleFiles } from '../support/foreign-eyes.ts';
-import { createTopic, loadTopics, sendRecords } from '../support/load-topic.ts';
+import { createTopic, loadTopics, sendRecords, setupSettings } from '../support/load-topic.ts';
+import { withOverrides } from '../support/memory-store.ts';
 import { runCli } from '../support/run-cli.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
@@ -127,4 +132,44 @@ test('records that are not loaded yet make an hour PENDING, and loading them mak
   await loadTopics({ address: addressOf(broker), warehouse, loader: { graceMs: 0 } }, TOPIC);
   const after = await auditOf(warehouse);
   expect([after.hours[0]!.verdict, after.hours[0]!.broker]).toEqual(['OK', 102]);
+});
+
+test('a log whose first records go while it is read is looked at again', async () => {
+  const topic = 'cut';
+  const setup = {
+    address: addressOf(broker),
+    warehouse: dir.join('cut'),
+    topics: { cut: { schema: TOPIC } },
+  };
+  await createTopic(setup.address, topic, 1);
+  await sendRecords(setup.address, topic, [...webRequests(0, 60)]);
+  await loadTopics({ ...setup, loader: { spoolDir: dir.join('spool') } }, topic);
+  const settings = setupSettings(setup);
+  await using client = await KafkaClient.connect(settings.client);
+  await using store = await openStore(settings);
+  await using copier = await RowCopier.open({
+    memoryLimitBytes: settings.loader.duckdbMemoryBytes,
+    tempDirectory: dir.path,
+    threads: 1,
+  });
+  const admin = new Kafka({ brokers: [setup.address], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  await admin.fetchTopicOffsets(topic); // kafkajs deletes records of topics only that it has asked about
+  let looks = 0;
+  const cutting = withOverrides(client, {
+    listOffsets: async (...asked: Parameters<KafkaClient['listOffsets']>) => {
+      const found = await client.listOffsets(...asked);
+      // Where the log ends is asked last before it is read.
+      if (asked[2] === 'read_committed' && looks++ === 0)
+        await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '20' }] });
+      return found;
+    },
+  });
+  const rest = { topic, settings, copier, localDirectory: dir.path, now: Date.now, warn: () => {} };
+  const result = await audit({ store, client: cutting, ...rest });
+  await admin.disconnect();
+  expect(looks).toBe(2);
+  expect(result.hours.map(({ broker: ofLog, files, verdict }) => [ofLog, files, verdict])).toEqual([
+    [null, 60, 'OK'],
+  ]);
 });

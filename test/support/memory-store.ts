@@ -270,10 +270,10 @@ export class MemoryStore implements Store {
 }
 
 /** A store that does some operations otherwise. */
-export function withOverrides(store: Store, overrides: Partial<Store>): Store {
+export function withOverrides<T extends object>(store: T, overrides: Partial<T>): T {
   return new Proxy(store, {
     get(target, name) {
-      const own = overrides[name as keyof Store];
+      const own = overrides[name as keyof T];
       if (own !== undefined) return own;
       const value: unknown = Reflect.get(target, name);
       return typeof value === 'function' ? value.bind(target) : value;

@@ -307,9 +307,8 @@ export class Log {
       throw new KafkaError('OFFSET_OUT_OF_RANGE', `${this.name} holds ${range}, not ${offset}`);
     }
     if (offset >= until) return undefined;
-    const segment = this.#segments.holding(offset);
     const limits = { maxBytes, minOneBatch, until };
-    return this.#reader.read(segment, offset, limits, this.#environment.now());
+    return this.#reader.readRecords(this.#segments, offset, limits, this.#environment.now());
   }
 
   /** The first record at or after a time (KIP-79), or undefined. */

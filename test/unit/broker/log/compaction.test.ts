@@ -258,6 +258,20 @@ describe('compaction', () => {
     expect(repeated?.offset).toBe(1);
   });
 
+  test('no answer to a read is without records while any follow', async () => {
+    using dir = new TempDir();
+    const { directory, log } = await smallLog(dir.path);
+    await using _open = directory;
+    for (let i = 0; i < 6; i++) await send(log, [pair('a', 'v')], { producerId: 9, baseSequence: i });
+    await clean(directory);
+    expect(keysIn(log)).toEqual(['a@4', 'a@5']);
+    for (let offset = 0; offset < 6; offset++) {
+      const read = log.read(offset, 1);
+      expect(readBatchHeader(read?.bytes ?? Buffer.alloc(0), 0).recordCount).toBe(1);
+      read?.release();
+    }
+  });
+
   test('batches of transactions stay as they are, and tombstones behind them', async () => {
     using dir = new TempDir();
     const { directory, log, clock } = await smallLog(dir.path);

@@ -283,14 +283,6 @@ describe('fetch', () => {
     const newer = await fetchFrom(client, { topic: name, offset: 0, leaderEpoch: 7 });
     expect(newer.errorCode).toBe(code('UNKNOWN_LEADER_EPOCH'));
   });
-
-  test('fetch sessions are declined', async () => {
-    const name = await topic();
-    const body = { ...fetchBody({ topic: name, offset: 0 }), sessionId: 0, sessionEpoch: 0 };
-    expect((await client.request(fetch, 11, body)).sessionId).toBe(0);
-    const stale = await client.request(fetch, 11, { ...body, sessionId: 9, sessionEpoch: 3 });
-    expect(stale.errorCode).toBe(code('FETCH_SESSION_ID_NOT_FOUND'));
-  });
 });
 
 describe('topics', () => {

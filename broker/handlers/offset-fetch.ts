@@ -1,5 +1,7 @@
 /**
- * OffsetFetch: the offsets of groups, whatever state these are in; only what is stored durably is told.
+ * OffsetFetch: the offsets of groups, whatever state these are in. Only what is safe is told; it waits for commits that are
+ * on their way to the log, so that nobody begins before what he has committed himself (Kafka asks such a client to come
+ * again, if it bears that).
  */
 import type { CommittedOffset } from '../groups/committed-offsets.ts';
 import type { Group } from '../groups/group.ts';
@@ -40,7 +42,8 @@ function fetchGroup(
   const isHeld = (tp: TopicPartition) => requireStable && transactions.holdsOffset(groupId, tp);
   return orCode(
     { logger },
-    () => {
+    async () => {
+      await groups.settled(groupId);
       const group = groups.get(groupId);
       return {
         errorCode: 0,

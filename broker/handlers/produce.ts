@@ -33,8 +33,8 @@ export const handleProduce = handler(produce, async ({ acks, topicData, transact
           check();
           refuseInternal(name);
           const log = context.directory.log({ topic: name, partition: index });
-          const { baseOffset } = await append(log, records, acks, context);
-          return { index, errorCode: 0, baseOffset, logStartOffset: log.logStartOffset };
+          const { baseOffset, logAppendTimeMs = -1 } = await append(log, records, acks, context);
+          return { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.logStartOffset };
         },
         (errorCode, errorMessage) => {
           failures.push(errorMessage);

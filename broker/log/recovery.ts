@@ -53,10 +53,19 @@ export function recoverLog(input: RecoveryInput): RecoveredLog {
     epochs.begin(epochs.current + 1, logEnd);
     replaceFile(path.join(input.directory, LEADER_EPOCHS_FILE), epochs.encode());
   }
+  const unindexed = kept.filter(({ aborted }) => !aborted.isKnown);
   const producers = recoverProducers({
     ...input,
     logEnd,
-    headersFrom: (offset) => headersFrom(kept, offset),
+    replayFrom: unindexed[0]?.baseOffset ?? logEnd,
+    batchesFrom: (offset) => batchesFrom(kept, offset),
+    ended: (transaction) => {
+      if (transaction.outcome !== 'abort') return;
+      const { lastOffset } = transaction;
+      unindexed
+        .find(({ baseOffset, endOffset }) => baseOffset <= lastOffset && lastOffset < endOffset)
+        ?.aborted.add(transaction);
+    },
   });
   for (const segment of kept) {
     segment.saveIndexes();
@@ -168,7 +177,7 @@ function recoverEpochs(segments: readonly Segment[], directory: string, logEnd: 
   const stored = text === undefined ? undefined : LeaderEpochs.decode(text);
   const epochs = stored ?? new LeaderEpochs();
   if (stored === undefined) {
-    for (const header of headersFrom(segments, 0)) epochs.observe(header.leaderEpoch, header.baseOffset);
+    for (const { header } of batchesFrom(segments, 0)) epochs.observe(header.leaderEpoch, header.baseOffset);
   }
   if (epochs.starts.some(({ startOffset }) => startOffset > logEnd)) {
     // Its offsets may be given out again: the epoch that comes next must be above the ones forgotten here.
@@ -179,6 +188,6 @@ function recoverEpochs(segments: readonly Segment[], directory: string, logEnd: 
   return epochs;
 }
 
-function* headersFrom(segments: readonly Segment[], offset: Offset) {
-  for (const segment of segments) if (segment.endOffset > offset) yield* segment.headersFrom(offset);
+function* batchesFrom(segments: readonly Segment[], offset: Offset) {
+  for (const segment of segments) if (segment.endOffset > offset) yield* segment.batchesFrom(offset);
 }

@@ -67,6 +67,15 @@ const log = z.strictObject({
     .max(1)
     .default(0.5)
     .describe('a log is compacted when more than this share of its bytes was not compacted yet'),
+  cleanerIntervalMs: ms(100, DAY)
+    .default(15 * SECOND)
+    .describe('time between two looks for logs to compact'),
+  cleanerMapBytes: bytes(KiB, 2 * GiB)
+    .default(32 * MiB)
+    .describe('memory for the keys of one compaction, about 30 bytes each; more keys take several passes'),
+  cleanerBatchBytes: bytes(KiB, GiB)
+    .default(64 * MiB)
+    .describe('largest batch of a compacted topic when decompressed'),
   retentionRequiresLoad: z
     .boolean()
     .default(false)

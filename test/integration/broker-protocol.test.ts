@@ -306,7 +306,7 @@ describe('topics', () => {
     ['an unknown setting', { configs: [{ name: 'retention.hours', value: '1' }] }, 'INVALID_CONFIG'],
     ['a value out of range', { configs: [{ name: 'segment.ms', value: '0' }] }, 'INVALID_CONFIG'],
     ['a value that is no number', { configs: [{ name: 'retention.ms', value: '1h' }] }, 'INVALID_CONFIG'],
-    ['compaction', { configs: [{ name: 'cleanup.policy', value: 'compact' }] }, 'INVALID_CONFIG'],
+    ['a policy of its own', { configs: [{ name: 'cleanup.policy', value: 'forget' }] }, 'INVALID_CONFIG'],
     ['two replicas', { replicationFactor: 2 }, 'INVALID_REPLICATION_FACTOR'],
     ['no partitions', { numPartitions: 0 }, 'INVALID_PARTITIONS'],
     ['a bad name', { name: 'a b' }, 'INVALID_TOPIC_EXCEPTION'],

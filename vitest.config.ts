@@ -10,7 +10,7 @@ export default defineConfig({
     // V8 aborts processes that start and end worker threads while it guards code pages by protection keys; see bin/millrace.mjs.
     execArgv: ['--no-memory-protection-keys'],
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 });

@@ -11,7 +11,7 @@ export default defineConfig({
     pool: 'forks',
     execArgv: ['--no-memory-protection-keys'],
     maxWorkers: 2, // as many as test/real/bed/ports.ts knows
-    testTimeout: 180_000,
+    testTimeout: 15 * 60_000, // a busy machine takes minutes to start a server again
     hookTimeout: 15 * 60_000, // readers.test.ts loads the blog log in one
   },
 });

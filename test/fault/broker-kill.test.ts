@@ -75,7 +75,7 @@ describe('kill -9 under produce load', () => {
         produceUntilKilled(broker.port, `r${round}p${i}`, acknowledged),
       );
       const wanted = acknowledged.size + 200 + 137 * round;
-      await expect.poll(() => acknowledged.size, { timeout: 30_000, interval: 5 }).toBeGreaterThan(wanted);
+      await expect.poll(() => acknowledged.size, { timeout: 120_000, interval: 5 }).toBeGreaterThan(wanted);
       await broker.kill();
       await Promise.all(load);
       // What a write that was cut off leaves: the first half of a batch.

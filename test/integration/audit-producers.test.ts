@@ -198,13 +198,13 @@ test('a producer that is killed before its last count is no hole, and is named',
     sent += 2_000;
     return await place.said(HOUR);
   };
-  await expect.poll(feed, { timeout: 30_000, interval: 100 }).toBeGreaterThan(0);
+  await expect.poll(feed, { timeout: 120_000, interval: 100 }).toBeGreaterThan(0);
   // And some that is in the log, and in no count.
   const untold = async () => {
     await feed();
     return (await place.records()) - (await place.said(HOUR));
   };
-  await expect.poll(untold, { timeout: 30_000, interval: 20 }).toBeGreaterThan(0);
+  await expect.poll(untold, { timeout: 120_000, interval: 20 }).toBeGreaterThan(0);
   child.kill('SIGKILL');
   expect(await statusOf(child)).toBe(137);
   const said = await place.said(HOUR);
@@ -226,7 +226,7 @@ test('a producer that is asked to stop says what it sent', async () => {
   const place = await Place.open('stopped');
   const child = startCli(place.ingestArguments(true), { stdio: ['pipe', 'ignore', 'ignore'] });
   child.stdin!.write(`${lines(0, 50).join('\n')}\n`);
-  await expect.poll(place.records, { timeout: 20_000, interval: 50 }).toBe(50);
+  await expect.poll(place.records, { timeout: 120_000, interval: 50 }).toBe(50);
   child.kill('SIGTERM');
   await once(child, 'exit');
   await place.load();
@@ -300,7 +300,7 @@ test('a log that retention cut is held against the table: loaded before is well,
 /** Waits until a log has lost what lies up to an offset, and loses nothing more: a load that meets it at work stops. */
 async function retentionIsDone({ logStart }: Place, lost: number): Promise<void> {
   let before = -1;
-  const looks = { timeout: 20_000, interval: 500 }; // several looks of the broker in between
+  const looks = { timeout: 120_000, interval: 500 }; // several looks of the broker in between
   await expect
     .poll(async () => {
       const now = await logStart();

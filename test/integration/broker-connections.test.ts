@@ -204,7 +204,7 @@ describe('start and stop', () => {
       });
       return answer.topics[0]?.partitions[0]?.offset ?? 0;
     };
-    await expect.poll(earliest, { timeout: 20_000 }).toBeGreaterThan(20);
+    await expect.poll(earliest, { timeout: 120_000 }).toBeGreaterThan(20);
     const start = await earliest();
     const { records } = await fetchFrom(client, { topic: 'short', offset: start });
     expect(valuesIn(records)[0]).toEqual([start, `v${start}`]);

@@ -90,7 +90,7 @@ describe('a command', () => {
       },
       stop.signal,
     );
-    await expect.poll(() => existsSync(dir.join('up')), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => existsSync(dir.join('up')), { timeout: 120_000 }).toBe(true);
     stop.abort(new Error('stopped'));
     expect(await told).toBe('stopped');
   });

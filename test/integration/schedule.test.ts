@@ -11,7 +11,7 @@ import { runCli, startCli, statusOf } from '../support/run-cli.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
-const PATIENT = { timeout: 45_000, interval: 200 };
+const PATIENT = { timeout: 120_000, interval: 200 };
 /** Every second, so that a test sees several runs. */
 const OFTEN = ['--set', 'schedule.cron=* * * * * *'];
 

@@ -13,7 +13,7 @@ import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 import { type Hdfs, startHdfs } from './bed/hdfs.ts';
 
-const PATIENT = { timeout: 120_000, interval: 500 };
+const PATIENT = { timeout: 600_000, interval: 500 };
 const HOURS = ['2026-03-01T00', '2026-03-01T01'];
 
 let dir: TempDir;

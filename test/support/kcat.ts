@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 120_000;
 
 /** Whether kcat can be run; tells, or throws, if not. */
 export function hasKcat(): boolean {

@@ -9,8 +9,8 @@ import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { waitFor } from './wait.ts';
 
-const START_LIMIT_MS = 90_000;
-const STOP_LIMIT_MS = 20_000;
+const START_LIMIT_MS = 300_000;
+const STOP_LIMIT_MS = 60_000;
 const SHOWN_CHARACTERS = 3000;
 /** Signals after which the process is gone. */
 const ENDING: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGABRT'];

@@ -16,7 +16,7 @@ const SERVICE = 'millrace';
 const JOURNAL_NODE_CLASS = 'org.apache.hadoop.hdfs.qjournal.server.JournalNode';
 const HA_ADMIN_CLASS = 'org.apache.hadoop.hdfs.tools.DFSHAAdmin';
 const NAME_NODE_STATUS = 'Hadoop:service=NameNode,name=NameNodeStatus';
-const STATE_LIMIT_MS = 60_000;
+const STATE_LIMIT_MS = 300_000;
 
 /** The two NameNodes by their ids in the configuration. */
 const IDS = ['nn1', 'nn2'] as const;

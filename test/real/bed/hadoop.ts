@@ -14,7 +14,7 @@ export const SUPERUSER = 'hdfs';
 /** The user that loads, owner of /warehouse. May impersonate others. */
 export const LOADER = 'loader';
 
-const TOOL_LIMIT_MS = 120_000;
+const TOOL_LIMIT_MS = 300_000;
 
 export type Site = Record<string, string | number | boolean>;
 

@@ -13,7 +13,7 @@ import { waitFor } from './wait.ts';
 /** The fact of a bed that holds the URL for Hadoop's own clients. */
 export const CLIENT_URL = 'for Hadoop clients';
 
-const LIVE_LIMIT_MS = 60_000;
+const LIVE_LIMIT_MS = 300_000;
 const FS_SHELL_CLASS = 'org.apache.hadoop.fs.FsShell';
 const ADMIN_CLASS = 'org.apache.hadoop.hdfs.tools.DFSAdmin';
 
@@ -103,7 +103,7 @@ export async function webHdfsPut(
   headers: Record<string, string> = {},
 ): Promise<void> {
   const url = `http://${LOOPBACK}:${httpPort}/webhdfs/v1${path}?user.name=${user}&${query}`;
-  const response = await fetch(url, { method: 'PUT', headers, signal: AbortSignal.timeout(30_000) });
+  const response = await fetch(url, { method: 'PUT', headers, signal: AbortSignal.timeout(60_000) });
   const text = await response.text();
   if (!response.ok) throw new Error(`PUT ${path}?${query}: ${response.status} ${text}`);
 }

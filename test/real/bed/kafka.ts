@@ -16,8 +16,8 @@ import { freePorts, LOOPBACK } from './ports.ts';
 import { waitFor } from './wait.ts';
 
 const CLUSTER_ID = 'bWlsbHJhY2UtcmVhbC1iZQ';
-const TOOL_LIMIT_MS = 120_000;
-const TOPIC_LIMIT_MS = 60_000;
+const TOOL_LIMIT_MS = 300_000;
+const TOPIC_LIMIT_MS = 300_000;
 /** Probes of a starting broker fail at once; the waiting is done outside. */
 const PROBE = { retries: 0, connectTimeoutMs: 2000, requestTimeoutMs: 5000 };
 

@@ -19,7 +19,7 @@ const HDFS_SERVICE = `${SUPERUSER}/${REALM_HOST}`;
 const HTTP_SERVICE = `HTTP/${REALM_HOST}`;
 /** A user who owns nothing. */
 export const STRANGER = 'alice';
-const KEYTOOL_LIMIT_MS = 60_000;
+const KEYTOOL_LIMIT_MS = 300_000;
 const STORE_PASSWORD = 'changeit';
 
 export class SecureHdfs implements AsyncDisposable {

@@ -6,8 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { runCommand } from './command.ts';
 import { waitFor } from './wait.ts';
 
-const PS_LIMIT_MS = 10_000;
-const END_LIMIT_MS = 20_000;
+const PS_LIMIT_MS = 60_000;
+const END_LIMIT_MS = 60_000;
 
 /** The command line of a process, or undefined when there is none by that number. */
 async function commandLine(pid: number): Promise<string | undefined> {

@@ -38,6 +38,8 @@ export class Broker implements AsyncDisposable {
     let groups: Groups | undefined;
     try {
       groups = await Groups.open({ settings: settings.groups, directory, now, logger: log });
+      const kept = groups;
+      directory.housekeeping.loadedOffset = (tp) => kept.get(settings.loaderGroup)?.offsets.get(tp);
       let server: Server | undefined;
       const port = () => server?.port ?? settings.port;
       server = await Server.listen({ settings, directory, groups, now, logger: log, port });

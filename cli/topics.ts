@@ -1,11 +1,12 @@
 /**
- * `millrace topics`: list, create, describe, delete, through the Kafka protocol like any other client.
+ * `millrace topics`: list, create, describe, alter, delete, through the Kafka protocol like any other client.
  */
 import type { Command } from 'commander';
+import { alterTopicConfigs, growTopic, topicOverrides } from '../broker/client/admin.ts';
 import type { KafkaClient } from '../broker/client/client.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
-import { collectPairs, wholeNumber } from './options.ts';
+import { collect, collectPairs, wholeNumber } from './options.ts';
 import { counted } from './output.ts';
 import { connect } from './resources.ts';
 import { tableText } from './table.ts';
@@ -41,13 +42,17 @@ async function list(context: CommandContext): Promise<void> {
 }
 
 /** A refusal in the broker's words, where it gave any, without the error's own text around them. */
+function inBrokersWords(what: string, error: Error & { error?: string }): Error {
+  const words = /^topic .*? \((.+)\): [^:]*$/s.exec(error.message)?.[1];
+  return words === undefined ? error : new Error(`${what}: ${words}`, { cause: error });
+}
+
 function creationError(name: string, error: Error & { error?: string }): Error {
   if (error.error === 'TOPIC_ALREADY_EXISTS')
     return new Error(`topic ${name} is there already; "millrace topics describe ${name}" shows it`, {
       cause: error,
     });
-  const words = /^topic .*? \((.+)\): [^:]*$/s.exec(error.message)?.[1];
-  return words === undefined ? error : new Error(`topic ${name} not created: ${words}`, { cause: error });
+  return inBrokersWords(`topic ${name} not created`, error);
 }
 
 async function create(context: CommandContext, options: CreateOptions, name: string): Promise<void> {
@@ -90,8 +95,10 @@ async function describe(context: CommandContext, _options: object, name: string)
       logEnd: offset(ends, p.partition),
     }))
     .sort((a, b) => a.partition - b.partition);
-  context.out.object({ topic: name, topicId: topic.topicId, partitions });
+  const configs = await topicOverrides(client, name);
+  context.out.object({ topic: name, topicId: topic.topicId, configs, partitions });
   context.out.line(`topic ${name}, id ${topic.topicId}`);
+  context.out.line(overridesText(name, configs));
   const rows = partitions.map((p) => [
     p.partition,
     p.leader,
@@ -101,6 +108,42 @@ async function describe(context: CommandContext, _options: object, name: string)
     p.logEnd,
   ]);
   context.out.line(tableText(['partition', 'leader', 'replicas', 'in sync', 'log start', 'log end'], rows));
+}
+
+interface AlterOptions {
+  partitions?: number;
+  config?: [string, string][];
+  unset?: string[];
+}
+
+async function alter(context: CommandContext, options: AlterOptions, name: string): Promise<void> {
+  const { partitions, config = [], unset = [] } = options;
+  const set = Object.fromEntries(config);
+  const both = unset.find((key) => Object.hasOwn(set, key));
+  if (both !== undefined) throw new UsageError(`${both} is given to --config and to --unset; choose one`);
+  const hasConfigs = config.length + unset.length > 0;
+  if (!hasConfigs && partitions === undefined) {
+    throw new UsageError('nothing to alter; give --partitions N, --config NAME=VALUE or --unset NAME');
+  }
+  await using client = await connect(context);
+  await findTopic(client, name);
+  try {
+    // Asked first, so that a setting that is refused leaves the number of partitions alone.
+    if (hasConfigs) await alterTopicConfigs(client, name, { set, unset }, { validateOnly: true });
+    if (partitions !== undefined) await growTopic(client, name, partitions);
+    if (hasConfigs) await alterTopicConfigs(client, name, { set, unset });
+  } catch (error) {
+    throw inBrokersWords(`topic ${name} not altered`, error as Error & { error?: string });
+  }
+  const configs = await topicOverrides(client, name);
+  context.out.object({ topic: name, ...(partitions !== undefined && { partitions }), configs });
+  if (partitions !== undefined) context.out.line(`topic ${name} has ${counted(partitions, 'partition')} now`);
+  context.out.line(overridesText(name, configs));
+}
+
+function overridesText(name: string, configs: Record<string, string>): string {
+  const pairs = Object.entries(configs).map((pair) => pair.join('='));
+  return pairs.length === 0 ? `topic ${name} has no settings of its own` : `settings: ${pairs.join(' ')}`;
 }
 
 async function remove(context: CommandContext, _options: object, name: string): Promise<void> {
@@ -127,19 +170,24 @@ export function define(command: Command, act: Act): void {
   ]);
   command
     .command('describe <name>')
-    .description('Partitions, leaders, replicas and offsets of a topic.')
+    .description('Partitions, leaders, replicas, offsets and settings of a topic.')
     .action(act<object, [string]>(describe));
   command
     .command('delete <name>')
     .description('Deletes a topic with all its records.')
     .action(act<object, [string]>(remove));
-  command
-    .command('alter <name>', { hidden: true })
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .action(() => {
-      throw new UsageError('topics alter is not built yet; delete the topic and create it as it should be');
-    });
+  const alterCommand = command
+    .command('alter <name>')
+    .description('More partitions, and other settings, of a topic; records stay where they are.')
+    .option('--partitions <n>', 'how many there shall be, more than now', wholeNumber(1, 10_000))
+    .option('--config <name=value>', "a topic setting by Kafka's name; may be repeated", collectPairs)
+    .option('--unset <name>', "back to the broker's value; may be repeated", collect)
+    .action(act<AlterOptions, [string]>(alter));
+  addExamples(alterCommand, [
+    ['topics alter access --config retention.ms=2592000000', 'kept for 30 days'],
+    ['topics alter access --unset retention.ms', "kept as long as the broker's setting says"],
+    ['topics alter access --partitions 16', 'from then on a key may lie in two partitions'],
+  ]);
   addExamples(command, [
     ['topics create access --partitions 8', 'a topic of 8 partitions'],
     ['topics describe access', 'its partitions and offsets'],

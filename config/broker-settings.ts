@@ -39,6 +39,47 @@ const log = z.strictObject({
   producerIdExpirationMs: ms(SECOND, 365 * DAY)
     .default(DAY)
     .describe('state of an idempotent producer is forgotten after this idle time'),
+  flushMessages: orOff(z.int().min(1).max(Number.MAX_SAFE_INTEGER))
+    .default(-1)
+    .describe('fsync after so many records of a partition; 1: as flush=acks; -1: by time alone'),
+  messageTimestampType: z
+    .enum(['CreateTime', 'LogAppendTime'])
+    .default('CreateTime')
+    .describe("whose time a record has: its producer's, or the broker's at the append"),
+  cleanupPolicy: z
+    .enum(['delete', 'compact', 'compact,delete'])
+    .default('delete')
+    .describe(
+      'what becomes of old segments: deleted, compacted (the last record of each key is kept), or both',
+    ),
+  deleteRetentionMs: ms(0, 100 * 365 * DAY)
+    .default(DAY)
+    .describe('a tombstone stays readable this long after the compaction that took away what it deletes'),
+  minCompactionLagMs: ms(0, 100 * 365 * DAY)
+    .default(0)
+    .describe('no segment is compacted sooner after its last append'),
+  maxCompactionLagMs: orOff(ms(1, 100 * 365 * DAY))
+    .default(-1)
+    .describe('compacted at the latest this long after the append, whatever the dirty ratio; -1: no limit'),
+  minCleanableDirtyRatio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('a log is compacted when more than this share of its bytes was not compacted yet'),
+  cleanerIntervalMs: ms(100, DAY)
+    .default(15 * SECOND)
+    .describe('time between two looks for logs to compact'),
+  cleanerMapBytes: bytes(KiB, 2 * GiB)
+    .default(32 * MiB)
+    .describe('memory for the keys of one compaction, about 30 bytes each; more keys take several passes'),
+  cleanerBatchBytes: bytes(KiB, GiB)
+    .default(64 * MiB)
+    .describe('largest batch of a compacted topic when decompressed'),
+  retentionRequiresLoad: z
+    .boolean()
+    .default(false)
+    .describe('whether retention and disk budget keep what the loader has not reported as loaded'),
 });
 
 const groups = z.strictObject({
@@ -112,6 +153,12 @@ export const broker = z.strictObject({
   fetchMaxBytes: bytes(MiB, GiB)
     .default(55 * MiB)
     .describe('largest answer to one fetch request'),
+  loaderGroup: z
+    .string()
+    .min(1)
+    .max(249)
+    .default('millrace-loader')
+    .describe('group whose committed offsets say what is loaded, for retention.requires.load'),
   log: log.prefault({}),
   groups: groups.prefault({}),
 });

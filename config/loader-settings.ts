@@ -31,6 +31,13 @@ export const loader = z.strictObject({
     .enum(['earliest', 'latest'])
     .default('earliest')
     .describe('where the first load of a topic begins'),
+  reportGroup: z
+    .string()
+    .max(249)
+    .default('millrace-loader')
+    .describe(
+      'group in whose name each load commits to the broker how far it came (retention.requires.load); empty: not told',
+    ),
   targetFileBytes: bytes(64 * KiB, 8 * GiB)
     .default(128 * MiB)
     .describe('Parquet files are cut near this size (HDFS block size)'),

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { type FoundOffset, KafkaClient } from '../broker/client/client.ts';
 import type { ClusterMetadata } from '../broker/client/cluster-metadata.ts';
+import { commitOffsets, type GroupOffset } from '../broker/client/group-offsets.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Accepted } from './accept.ts';
 import type { Hour } from './hour.ts';
@@ -70,6 +71,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const workers = workersOf(settings.loader);
   await using pool = new TaskPool(workers);
   let planned = 0;
+  const loaded: GroupOffset[] = [];
   using _watch = watch(pool, options, () => planned);
   const shared: TopicLoadOptions = {
     settings,
@@ -89,11 +91,29 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
     onPlanned: (offsets) => {
       planned += offsets;
     },
+    onLoaded: (offsets) => {
+      loaded.push(...offsets);
+    },
   };
   const { outcomes, failures } = await loadAll(shared, metadata.topics, signal);
   signal?.throwIfAborted();
+  await report(shared, loaded);
   if (failures.length > 0 && failures.length === outcomes.length) throw failures[0];
   return summary(runId, outcomes, (now() - startedMs) / 1_000);
+}
+
+/**
+ * Tells the broker how far everything is loaded, in the name of a group: a hint for its retention, and lag in Kafka's
+ * tools. The chains in the warehouse stay the only truth, so trouble here is no trouble of the load.
+ */
+async function report({ client, settings, warn }: TopicLoadOptions, loaded: readonly GroupOffset[]) {
+  const { reportGroup } = settings.loader;
+  if (reportGroup === '' || loaded.length === 0) return;
+  await commitOffsets(client, reportGroup, loaded).catch((error: unknown) => {
+    warn(
+      `the broker was not told how far the topics are loaded (group ${reportGroup}, setting loader.reportGroup): ${(error as Error).message}; the table is whole`,
+    );
+  });
 }
 
 /**

@@ -83,12 +83,17 @@ async function epochProblem(
   client: KafkaClient,
   { topic, partition, head, commits, base }: Chain,
 ): Promise<string | undefined> {
-  const read = commits.findLast(({ leaderEpoch }) => leaderEpoch !== UNKNOWN_EPOCH);
-  const epoch = read?.leaderEpoch ?? base.leaderEpoch ?? UNKNOWN_EPOCH;
+  const epoch = lastEpochOf({ commits, base });
   if (epoch === UNKNOWN_EPOCH) return undefined;
   const answer = await client.endOfEpoch({ topic, partition }, epoch);
   if (answer === undefined || answer.leaderEpoch !== epoch || answer.endOffset >= head) return undefined;
   return `${topic}-${partition}: leader epoch ${epoch} ends at offset ${answer.endOffset}, below ${head}, up to which it was loaded: the broker lost records and gave their offsets to others; nothing was loaded, ${GO_ON}`;
+}
+
+/** The leader epoch of the last record that was read, also by records that were sealed away; -1: not known. */
+export function lastEpochOf({ commits, base }: Pick<Chain, 'commits' | 'base'>): number {
+  const read = commits.findLast(({ leaderEpoch }) => leaderEpoch !== UNKNOWN_EPOCH);
+  return read?.leaderEpoch ?? base.leaderEpoch ?? UNKNOWN_EPOCH;
 }
 
 /** The last batch that was read, also by records that were sealed away. */

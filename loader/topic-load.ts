@@ -4,6 +4,7 @@
  */
 import type { KafkaClient } from '../broker/client/client.ts';
 import type { ClusterMetadata } from '../broker/client/cluster-metadata.ts';
+import type { GroupOffset } from '../broker/client/group-offsets.ts';
 import type { Settings } from '../config/settings.ts';
 import { type EventSchema, findSchema } from '../schemas/event-schema.ts';
 import { type Accepted, acceptProblem, PartitionStopped } from './accept.ts';
@@ -20,7 +21,7 @@ import type { RecordCache } from './record-cache.ts';
 import { type LoadRecovery, type Recovering, recoverForLoad } from './recover.ts';
 import type { RewriteLog } from './rewrite-log.ts';
 import { type Observation, type RunId, writeOutcome, writePlan, writeStarted } from './run-history.ts';
-import { type LogView, logProblem, viewLog } from './same-log.ts';
+import { type LogView, lastEpochOf, logProblem, viewLog } from './same-log.ts';
 import { isInShard, type Shard } from './shard.ts';
 import type { Store } from './store/store.ts';
 import type { TaskPool } from './task-pool.ts';
@@ -47,6 +48,8 @@ export interface TopicLoadOptions {
   warn: (message: string) => void;
   /** Told once, when it is known how many offsets the run will read. */
   onPlanned: (offsets: number) => void;
+  /** Told at the end how far each partition without trouble is loaded: what its chain in the warehouse says by then. */
+  onLoaded: (loaded: readonly GroupOffset[]) => void;
 }
 
 /** How one partition ended. Offsets and rows are this run's own; `late` counts rows for marked hours, wherever they went. */
@@ -123,6 +126,7 @@ export async function loadTopic(options: TopicLoadOptions, metadata: TopicMetada
   const seen = { markedHours, skewMs, takenMs, chains: new Map(read), log, isShared };
   const judgement = await judgeTopic(options, topic, seen);
   const outcome = outcomeOf(topic, standings, judgement);
+  options.onLoaded(loadedOf(topic, standings));
   await writeOutcome(store, id, {
     v: 1,
     ...id,
@@ -338,6 +342,14 @@ async function loadPlanned(
         Object.assign(standing, await loadPartition(run, standing.chain!, one));
       });
     }),
+  );
+}
+
+function loadedOf(topic: string, standings: readonly Standing[]): GroupOffset[] {
+  return standings.flatMap(({ partition, chain, error }) =>
+    chain === undefined || error !== undefined
+      ? []
+      : { topic, partition, offset: chain.head, leaderEpoch: lastEpochOf(chain) },
   );
 }
 

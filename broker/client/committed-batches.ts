@@ -5,8 +5,9 @@
  * and first offset; it reaches from there to that producer's next abort marker, which may lie in a later response. The
  * same producer id may abort several times in one response, and a first offset may lie before it.
  */
+import { outcomeOf } from '../protocol/control-batch.ts';
 import { KafkaError } from '../protocol/errors.ts';
-import { type BatchHeader, batchesOf, eachRecord, isCrcValid } from '../protocol/record-batch.ts';
+import { type BatchHeader, batchesOf, isCrcValid } from '../protocol/record-batch.ts';
 import type { Offset } from '../topic-partition.ts';
 
 /** An aborted transaction as a fetch response names it. */
@@ -33,21 +34,6 @@ export interface CommittedBatches {
   nextOffset: Offset;
 }
 
-const ABORT_MARKER = 0;
-/** The key of a control record: int16 version, int16 type. */
-const CONTROL_KEY_BYTES = 4;
-
-function isAbortMarker(records: Buffer, at: number, header: BatchHeader): boolean {
-  let isAbort = false;
-  eachRecord(records, at, header, (offset, _time, keyStart, keyEnd, _v, _ve, _h, _he, _count, payload) => {
-    if (keyEnd - keyStart < CONTROL_KEY_BYTES) {
-      throw new KafkaError('CORRUPT_MESSAGE', `control record at offset ${offset} without a type`);
-    }
-    isAbort = payload.readInt16BE(keyStart + 2) === ABORT_MARKER;
-  });
-  return isAbort;
-}
-
 /** Follows the aborted transactions through the batches of one response. */
 class AbortedTransactions {
   readonly #upcoming: AbortedTransaction[];
@@ -67,7 +53,7 @@ class AbortedTransactions {
     }
     if (!this.#producers.has(header.producerId)) return false;
     if (!header.isControl) return header.isTransactional;
-    if (isAbortMarker(records, at, header)) this.#producers.delete(header.producerId);
+    if (outcomeOf(records, at, header) === 'abort') this.#producers.delete(header.producerId);
     return false;
   }
 }

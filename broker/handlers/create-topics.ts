@@ -1,15 +1,12 @@
 /**
  * CreateTopics: each topic by itself, with the settings of `log-config.ts`; one replica, for there is one broker.
  */
-import { describeConfigs, type TopicConfigs } from '../log/log-config.ts';
+import { CONFIG_SOURCES, describeConfigs, type TopicConfigs } from '../log/log-config.ts';
 import { createTopics } from '../protocol/apis/create-topics.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import type { Request } from '../protocol/schema.ts';
 import { handler, orCode, type RequestContext, refuseInternal } from './handler.ts';
 
-/** Sources of a setting, as DescribeConfigs numbers them. */
-const DYNAMIC_TOPIC_CONFIG = 1;
-const DEFAULT_CONFIG = 5;
 const BROKERS_DEFAULT = -1;
 
 type NewTopic = Request<typeof createTopics>['topics'][number];
@@ -46,11 +43,11 @@ async function create(topic: NewTopic, validateOnly: boolean, { directory, setti
     errorCode: 0,
     numPartitions: partitions,
     replicationFactor: 1,
-    configs: describeConfigs(settings.log, configs).map(({ name, value, overridden }) => ({
+    configs: describeConfigs(settings.log, configs).map(({ name, value, source }) => ({
       name,
       value,
       readOnly: false,
-      configSource: overridden ? DYNAMIC_TOPIC_CONFIG : DEFAULT_CONFIG,
+      configSource: CONFIG_SOURCES[source],
       isSensitive: false,
     })),
   };

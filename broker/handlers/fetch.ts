@@ -1,10 +1,12 @@
 /**
  * Fetch: whole batches as they lie in the log, within the byte limits of the partition, the request and the broker, the
- * first one always whole (KIP-74). With too little there it waits for more, up to maxWaitMs. Fetch sessions are declined
+ * first one always whole (KIP-74); under read_committed only what lies below the last stable offset, and the aborted
+ * transactions in it by name (KIP-98). With too little there it waits for more, up to maxWaitMs. Fetch sessions are declined
  * by session id 0: every request names all its partitions (KIP-227).
  */
 import type { Log } from '../log/log.ts';
 import type { ReadBatches } from '../log/log-reader.ts';
+import { abortedWithin } from '../log/segment.ts';
 import { fetch } from '../protocol/apis/fetch.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import type { Request, ResponseInput } from '../protocol/schema.ts';
@@ -19,6 +21,8 @@ type FetchRequest = Request<typeof fetch>;
 type PartitionRequest = FetchRequest['topics'][number]['partitions'][number];
 type TopicResponse = ResponseInput<typeof fetch>['responses'][number];
 type PartitionResponse = TopicResponse['partitions'][number];
+
+const READ_COMMITTED = 1;
 
 /** One look at all partitions. */
 interface Look {
@@ -40,7 +44,8 @@ export const handleFetch = handler(fetch, async (request, context) => {
   if (missing > 0 && request.maxWaitMs > 0 && !look.isUrgent && look.logs.length > 0) {
     for (const { release } of look.reads) release();
     const waitMs = Math.min(request.maxWaitMs, MAX_WAIT_MS);
-    await waitForBytes(look.logs, missing, waitMs, context.closed);
+    const isCommitted = request.isolationLevel === READ_COMMITTED;
+    await waitForBytes(look.logs, { bytes: missing, isCommitted }, waitMs, context.closed);
     look = await lookAt(request, context);
   }
   const { reads, responses } = look;
@@ -59,12 +64,11 @@ async function lookAt(request: FetchRequest, context: RequestContext): Promise<L
       const answer = await orCode(
         context,
         () =>
-          readPartition(
-            look,
-            context.directory.log({ topic, partition: wanted.partition }),
-            wanted,
+          readPartition(look, context.directory.log({ topic, partition: wanted.partition }), {
+            ...wanted,
             maxBytes,
-          ),
+            isCommitted: request.isolationLevel === READ_COMMITTED,
+          }),
         (errorCode) => {
           look.isUrgent = true;
           return { partitionIndex: wanted.partition, errorCode, highWatermark: -1, records: NOTHING };
@@ -77,14 +81,18 @@ async function lookAt(request: FetchRequest, context: RequestContext): Promise<L
   return look;
 }
 
-function readPartition(look: Look, log: Log, wanted: PartitionRequest, maxBytes: number): PartitionResponse {
+function readPartition(
+  look: Look,
+  log: Log,
+  wanted: PartitionRequest & { maxBytes: number; isCommitted: boolean },
+): PartitionResponse {
   checkLeaderEpoch(log, wanted.currentLeaderEpoch);
   if (log.failure) throw log.failure;
   const answer: PartitionResponse = {
     partitionIndex: wanted.partition,
     errorCode: 0,
     highWatermark: log.highWatermark,
-    lastStableOffset: log.highWatermark,
+    lastStableOffset: log.lastStableOffset,
     logStartOffset: log.logStartOffset,
     records: NOTHING,
   };
@@ -93,13 +101,17 @@ function readPartition(look: Look, log: Log, wanted: PartitionRequest, maxBytes:
     look.isUrgent = true;
     return { ...answer, divergingEpoch: diverging };
   }
-  const room = Math.min(wanted.partitionMaxBytes, maxBytes - look.bytes);
-  const read = log.read(wanted.fetchOffset, Math.max(0, room), look.bytes === 0);
+  const { fetchOffset, isCommitted } = wanted;
+  const room = Math.min(wanted.partitionMaxBytes, wanted.maxBytes - look.bytes);
+  const until = isCommitted ? log.lastStableOffset : log.highWatermark;
+  const read = log.read(fetchOffset, Math.max(0, room), look.bytes === 0, until);
   look.logs.push(log);
-  if (read === undefined) return answer;
+  if (read === undefined) return isCommitted ? { ...answer, abortedTransactions: [] } : answer;
   look.reads.push(read);
   look.bytes += read.bytes.length;
-  return { ...answer, records: read.bytes };
+  if (!isCommitted) return { ...answer, records: read.bytes };
+  const abortedTransactions = abortedWithin(log.segments, fetchOffset, read.endOffset);
+  return { ...answer, abortedTransactions, records: read.bytes };
 }
 
 /** Whether what the client read last was cut away since (KIP-595): then up to where the logs agree. */

@@ -1,16 +1,21 @@
 /**
  * The APIs that the broker serves: the list that dispatch looks in and ApiVersions advertises.
  */
+import { handleAlterConfigs } from './alter-configs.ts';
 import { makeApiVersionsHandler } from './api-versions.ts';
+import { handleCreatePartitions } from './create-partitions.ts';
 import { handleCreateTopics } from './create-topics.ts';
 import { handleDeleteGroups } from './delete-groups.ts';
+import { handleDeleteRecords } from './delete-records.ts';
 import { handleDeleteTopics } from './delete-topics.ts';
 import { handleDescribeCluster } from './describe-cluster.ts';
+import { handleDescribeConfigs } from './describe-configs.ts';
 import { handleDescribeGroups } from './describe-groups.ts';
 import { handleFetch } from './fetch.ts';
 import { handleFindCoordinator } from './find-coordinator.ts';
 import type { Handler } from './handler.ts';
 import { handleHeartbeat } from './heartbeat.ts';
+import { handleIncrementalAlterConfigs } from './incremental-alter-configs.ts';
 import { handleInitProducerId } from './init-producer-id.ts';
 import { handleJoinGroup } from './join-group.ts';
 import { handleLeaveGroup } from './leave-group.ts';
@@ -41,8 +46,13 @@ export const HANDLERS: readonly Handler[] = [
   makeApiVersionsHandler(() => HANDLERS),
   handleCreateTopics,
   handleDeleteTopics,
+  handleDeleteRecords,
   handleInitProducerId,
   handleOffsetForLeaderEpoch,
+  handleCreatePartitions,
+  handleDescribeConfigs,
+  handleAlterConfigs,
+  handleIncrementalAlterConfigs,
   handleDeleteGroups,
   handleOffsetDelete,
   handleDescribeCluster,

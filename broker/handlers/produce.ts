@@ -4,7 +4,9 @@
  * advertised all the same, because older librdkafka drops its codecs where version 0 is missing (KAFKA-18659).
  */
 import type { Appended, Log } from '../log/log.ts';
+import { isCompacted } from '../log/log-config.ts';
 import { produce } from '../protocol/apis/produce.ts';
+import { eachKey } from '../protocol/compacted-batch.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import {
   BATCH_HEADER_BYTES,
@@ -33,8 +35,8 @@ export const handleProduce = handler(produce, async ({ acks, topicData, transact
           check();
           refuseInternal(name);
           const log = context.directory.log({ topic: name, partition: index });
-          const { baseOffset } = await append(log, records, acks, context);
-          return { index, errorCode: 0, baseOffset, logStartOffset: log.logStartOffset };
+          const { baseOffset, logAppendTimeMs = -1 } = await append(log, records, acks, context);
+          return { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.logStartOffset };
         },
         (errorCode, errorMessage) => {
           failures.push(errorMessage);
@@ -68,10 +70,25 @@ async function append(
 ): Promise<Appended> {
   const bytes = records ?? Buffer.alloc(0);
   const header = checkBatch(bytes, log.config.maxMessageBytes, context.version);
+  if (isCompacted(log.config)) checkKeys(bytes, header, context.settings.log.cleanerBatchBytes);
   const appended = log.append(bytes, header);
   // Even with acks=0: the request's memory is used again once it is served, so it must be written by then.
   await log.acknowledged(appended.endOffset, acks === ALL_REPLICAS);
   return appended;
+}
+
+/** Throws INVALID_RECORD unless compaction can tell every record's key: the one case in which records are looked at. */
+function checkKeys(bytes: Buffer, header: BatchHeader, maxBytes: number): void {
+  const visit = ({ key }: { key: Buffer | null }) => {
+    if (key === null)
+      throw new KafkaError('INVALID_RECORD', 'a compacted topic takes only records with a key');
+  };
+  try {
+    eachKey(bytes, header, visit, maxBytes);
+  } catch (error) {
+    if (error instanceof KafkaError) throw new KafkaError('INVALID_RECORD', error.message);
+    throw error;
+  }
 }
 
 /** The header of what must be exactly one whole batch of format 2 as a producer may send it. Throws KafkaError. */

@@ -5,13 +5,17 @@
 import { isTopicName, type Offset, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
 
 const OFFSET_DIGITS = 20;
-const SEGMENT_FILE = /^(\d{20})\.(log|index|timeindex|snapshot)$/;
+const SEGMENT_FILE = /^(\d{20})\.(log|index|timeindex|txnindex|snapshot)$/;
 const PARTITION_DIRECTORY = /^(.+)-(0|[1-9]\d{0,9})$/;
 
 /** Ends the name of what is being deleted: whatever is found with it at the next start is removed. */
 export const DELETED_SUFFIX = '.deleted';
 /** Ends the name of a file being written beside the one it will replace. */
 export const TEMPORARY_SUFFIX = '.tmp';
+/** Ends the name of a compacted segment being written: removed at the next start. */
+export const CLEANED_SUFFIX = '.cleaned';
+/** Ends the name of a compacted segment that replaces others: the next start ends what was begun. */
+export const SWAP_SUFFIX = '.swap';
 /** Directory of the topic descriptions; its name can never be a partition's, which ends with a dash and a number. */
 export const TOPICS_DIRECTORY = 'topics';
 /** Held by the running broker; the file holds its process id. */
@@ -19,7 +23,11 @@ export const LOCK_FILE = '.lock';
 /** Cluster and node id. */
 export const META_FILE = 'meta.json';
 /** Recovery points of all partitions. */
-export const CHECKPOINT_FILE = 'recovery-points.json';
+export const RECOVERY_POINTS_FILE = 'recovery-points.json';
+/** Up to where logs were compacted. */
+export const CLEANED_OFFSETS_FILE = 'cleaned-offsets.json';
+/** Where logs begin whose records were deleted by DeleteRecords. */
+export const START_OFFSETS_FILE = 'log-start-offsets.json';
 /** There exactly while the broker is stopped after a clean shutdown. */
 export const CLEAN_SHUTDOWN_FILE = 'clean-shutdown';
 /** The next block of producer ids. */
@@ -27,7 +35,7 @@ export const PRODUCER_IDS_FILE = 'producer-ids.json';
 /** Which leader epoch begins at which offset, one file per partition. */
 export const LEADER_EPOCHS_FILE = 'leader-epoch-checkpoint';
 
-export type SegmentFileKind = 'log' | 'index' | 'timeindex' | 'snapshot';
+export type SegmentFileKind = 'log' | 'index' | 'timeindex' | 'txnindex' | 'snapshot';
 
 /** `00000000000000000042.log`: the file of that kind that begins at (for a snapshot: was taken at) an offset. */
 export function segmentFileName(offset: Offset, kind: SegmentFileKind): string {

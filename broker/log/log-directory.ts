@@ -11,7 +11,15 @@ import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
 import { KafkaError } from '../protocol/errors.ts';
-import { isInternalTopic, isTopicName, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
+import {
+  isInternalTopic,
+  isTopicName,
+  type Offset,
+  type TopicPartition,
+  topicPartitionName,
+} from '../topic-partition.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { Cleaner } from './cleaner.ts';
 import { DirectoryLock } from './directory-lock.ts';
 import { removeFile, replaceFile, syncDirectory } from './durable-file.ts';
 import {
@@ -24,9 +32,15 @@ import {
 import { Housekeeping, type OwnedLog } from './housekeeping.ts';
 import { openIdentity, ProducerIds } from './identity.ts';
 import { Log, type LogEnvironment } from './log.ts';
-import { checkTopicConfigs, effectiveConfig, type TopicConfigs } from './log-config.ts';
+import {
+  checkTopicConfigs,
+  effectiveConfig,
+  isCompacted,
+  type LogConfig,
+  type TopicConfigs,
+} from './log-config.ts';
+import { deleteRecordsBefore } from './record-deletion.ts';
 import { recoverLog } from './recovery.ts';
-import { RecoveryPoints } from './recovery-points.ts';
 import { type Topic, Topics } from './topics.ts';
 
 export type LogDirectorySettings = Pick<Settings['broker'], 'dataDir' | 'nodeId' | 'maxPartitions' | 'log'>;
@@ -37,18 +51,28 @@ export interface NewTopic {
   configs: TopicConfigs;
 }
 
+interface LogOnDisk {
+  topic: Topic;
+  tp: TopicPartition;
+  config: LogConfig;
+  directory: string;
+  cleanStop: boolean;
+}
+
 export class LogDirectory implements AsyncDisposable {
   readonly clusterId: string;
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
   readonly housekeeping: Housekeeping;
+  readonly cleaner: Cleaner;
   readonly #settings: LogDirectorySettings;
   readonly #logger: Logger;
   readonly #lock: DirectoryLock;
-  readonly #recoveryPoints: RecoveryPoints;
+  readonly #checkpoints: Checkpoints;
   readonly #environment: LogEnvironment;
   readonly #logs = new Map<string, OwnedLog>();
   readonly #creating = new Map<string, Promise<Topic>>();
+  readonly #growing = new Map<string, Promise<void>>();
   #scheduled: Log[] = [];
   #closing: Promise<void> | undefined;
 
@@ -62,10 +86,17 @@ export class LogDirectory implements AsyncDisposable {
     this.clusterId = openIdentity(settings.dataDir, settings.nodeId).clusterId;
     this.topics = Topics.open(settings.dataDir);
     this.producerIds = ProducerIds.open(settings.dataDir);
-    this.#recoveryPoints = RecoveryPoints.open(settings.dataDir);
+    this.#checkpoints = Checkpoints.open(settings.dataDir);
     this.housekeeping = new Housekeeping({
       settings: settings.log,
-      recoveryPoints: this.#recoveryPoints,
+      recoveryPoints: this.#checkpoints.recoveryPoints,
+      logs: () => this.#logs.values(),
+      now,
+      logger: log,
+    });
+    this.cleaner = new Cleaner({
+      settings: settings.log,
+      cleanedOffsets: this.#checkpoints.cleanedOffsets,
       logs: () => this.#logs.values(),
       now,
       logger: log,
@@ -74,6 +105,7 @@ export class LogDirectory implements AsyncDisposable {
       now,
       buffers: new BufferPool(),
       scheduleWrite: (written) => this.#scheduleWrite(written),
+      written: (written) => this.housekeeping.written(written),
       rolled: () => {
         if (settings.log.totalBytes >= 0) void this.housekeeping.checkRetention();
       },
@@ -104,6 +136,7 @@ export class LogDirectory implements AsyncDisposable {
       const directory = new LogDirectory(settings, { log, now, lock });
       await directory.#recover();
       directory.housekeeping.start();
+      directory.cleaner.start();
       return directory;
     } catch (error) {
       lock[Symbol.dispose]();
@@ -133,26 +166,33 @@ export class LogDirectory implements AsyncDisposable {
     this.#logger.warn(`${path.join(this.#settings.dataDir, name)} belongs to no topic and is left alone`);
   }
 
-  async #openLogs(topic: Topic, cleanStop: boolean): Promise<void> {
-    const config = effectiveConfig(this.#settings.log, topic.configs);
-    for (let partition = 0; partition < topic.partitions; partition++) {
+  async #openLogs(topic: Topic, cleanStop: boolean, first = 0): Promise<void> {
+    for (let partition = first; partition < topic.partitions; partition++) {
       const tp = { topic: topic.name, partition };
       const directory = path.join(this.#settings.dataDir, partitionDirectoryName(tp));
-      const recovered = this.#recoverLog(topic, tp, directory, cleanStop);
+      // Read for each: the settings may change while the logs are opened.
+      const config = effectiveConfig(
+        this.#settings.log,
+        this.topics.get(topic.name)?.configs ?? topic.configs,
+      );
+      const recovered = this.#recoverLog({ topic, tp, config, directory, cleanStop });
       const log = new Log(tp, directory, config, this.#environment, recovered);
+      log.startOffset = this.#checkpoints.startOffsets.get(topic.topicId, partition) ?? 0;
       this.#logs.set(log.name, { topicId: topic.topicId, log });
       await nextTurn();
     }
   }
 
-  #recoverLog(topic: Topic, tp: TopicPartition, directory: string, cleanStop: boolean) {
+  #recoverLog({ topic, tp, config, directory, cleanStop }: LogOnDisk) {
+    const cleanedOffset = this.#checkpoints.cleanedOffsets.get(topic.topicId, tp.partition);
     try {
       fs.mkdirSync(directory, { recursive: true });
       return recoverLog({
         directory,
         indexIntervalBytes: this.#settings.log.indexIntervalBytes,
-        recoveryPoint: this.#recoveryPoints.get(topic.topicId, tp.partition),
+        recoveryPoint: this.#checkpoints.uncuttable(topic.topicId, tp.partition),
         cleanStop,
+        mayHaveGaps: (base) => (cleanedOffset === undefined ? isCompacted(config) : base <= cleanedOffset),
         nowMs: this.#environment.now(),
         warn: (message) => this.#logger.warn(message),
       });
@@ -197,8 +237,7 @@ export class LogDirectory implements AsyncDisposable {
         `${partitions} partitions for ${name}, and room for 1 to ${room} (broker.maxPartitions ${maxPartitions})`,
       );
     }
-    // The broker's own topics are compacted, which is not served for others.
-    if (!isInternalTopic(name)) checkTopicConfigs(configs);
+    checkTopicConfigs(configs);
   }
 
   /** Creates a topic; two calls at once for one name share the work. Throws a KafkaError. */
@@ -210,16 +249,23 @@ export class LogDirectory implements AsyncDisposable {
 
   async #createTopic({ name, partitions, configs }: NewTopic): Promise<Topic> {
     this.checkNewTopic({ name, partitions, configs });
+    const topic: Topic = { name, topicId: randomUUID(), partitions, configs };
+    await this.#makeLogs(topic, 0);
+    this.#logger.info(`topic ${name} created with ${partitions} partitions`);
+    return topic;
+  }
+
+  /** Writes a topic down and makes its logs from partition `first` on. */
+  async #makeLogs(topic: Topic, first: number): Promise<void> {
     const { dataDir } = this.#settings;
-    const directories = Array.from({ length: partitions }, (_, partition) =>
-      path.join(dataDir, partitionDirectoryName({ topic: name, partition })),
-    );
-    for (const directory of directories) {
+    const directories: string[] = [];
+    for (let partition = first; partition < topic.partitions; partition++) {
+      const directory = path.join(dataDir, partitionDirectoryName({ topic: topic.name, partition }));
       if (fs.existsSync(directory)) {
         throw new KafkaError('KAFKA_STORAGE_ERROR', `${directory} is there already and belongs to no topic`);
       }
+      directories.push(directory);
     }
-    const topic: Topic = { name, topicId: randomUUID(), partitions, configs };
     this.topics.put(topic);
     // Durable before the first log is there to be written to: records may be acknowledged while the others are opened.
     try {
@@ -227,16 +273,68 @@ export class LogDirectory implements AsyncDisposable {
       syncDirectory(dataDir);
     } catch (error) {
       // The topic is written down: its logs are opened all the same, and those that can't be say why.
-      this.#logger.error({ error }, `topic ${name}: ${(error as Error).message}`);
+      this.#logger.error({ error }, `topic ${topic.name}: ${(error as Error).message}`);
     }
-    await this.#openLogs(topic, true);
-    this.#logger.info(`topic ${name} created with ${partitions} partitions`);
-    return topic;
+    await this.#openLogs(topic, true, first);
+  }
+
+  /** Throws what `addPartitions` would throw before it changes anything. */
+  checkPartitions(name: string, count: number): void {
+    const topic = this.topics.get(name);
+    if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', name);
+    if (isInternalTopic(name)) {
+      throw new KafkaError('INVALID_TOPIC_EXCEPTION', `${name}: the partition of a key must not change`);
+    }
+    const { maxPartitions } = this.#settings;
+    const most = topic.partitions + maxPartitions - this.topics.partitionCount;
+    if (count > topic.partitions && count <= most) return;
+    throw new KafkaError(
+      'INVALID_PARTITIONS',
+      `${name} has ${topic.partitions} partitions; there may be more, up to ${most} (broker.maxPartitions ${maxPartitions}), not ${count}`,
+    );
+  }
+
+  /** Brings a topic to a number of partitions. Throws a KafkaError. */
+  async addPartitions(name: string, count: number): Promise<void> {
+    await this.#creating.get(name);
+    // Checked after the wait, and written down before the next: two calls at once cannot both add.
+    this.checkPartitions(name, count);
+    const topic = this.topics.get(name) as Topic;
+    const growing = this.#makeLogs({ ...topic, partitions: count }, topic.partitions);
+    this.#growing.set(name, growing);
+    await growing.finally(() => this.#growing.delete(name));
+    this.#logger.info(`topic ${name} has ${count} partitions, ${count - topic.partitions} of them new`);
+  }
+
+  /**
+   * Has a log begin at an offset, -1 for the end of what consumers see; resolves, when that is durable, to where it
+   * begins. Throws UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE, or POLICY_VIOLATION for a compacted topic.
+   */
+  async deleteRecords(tp: TopicPartition, before: Offset): Promise<Offset> {
+    const { name } = this.log(tp);
+    return await deleteRecordsBefore(this.#logs.get(name) as OwnedLog, before, this.#checkpoints);
+  }
+
+  /**
+   * Replaces the overrides of a topic; they act at once and are kept. Throws UNKNOWN_TOPIC_OR_PARTITION or INVALID_CONFIG,
+   * and nothing has changed then; with `validateOnly` nothing changes anyway.
+   */
+  setTopicConfigs(name: string, configs: TopicConfigs, { validateOnly = false } = {}): void {
+    const topic = this.topics.get(name);
+    if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', name);
+    checkTopicConfigs(configs);
+    if (validateOnly) return;
+    this.topics.put({ ...topic, configs });
+    const config = effectiveConfig(this.#settings.log, configs);
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      this.#logs.get(topicPartitionName({ topic: name, partition }))?.log.reconfigure(config);
+    }
   }
 
   /** Deletes a topic and its data; from the call on it does not exist. Throws UNKNOWN_TOPIC_OR_PARTITION. */
   async deleteTopic(name: string): Promise<void> {
     await this.#creating.get(name);
+    await this.#growing.get(name);
     const topic = this.topics.get(name);
     if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', name);
     this.topics.put({ ...topic, deleting: true });
@@ -244,6 +342,7 @@ export class LogDirectory implements AsyncDisposable {
       const logName = topicPartitionName({ topic: name, partition });
       const owned = this.#logs.get(logName);
       this.#logs.delete(logName);
+      if (owned !== undefined) this.housekeeping.forget(owned.log);
       await owned?.log.abandon();
     }
     this.#removeFiles(topic);
@@ -258,7 +357,7 @@ export class LogDirectory implements AsyncDisposable {
       const directory = path.join(dataDir, partitionDirectoryName({ topic: topic.name, partition }));
       const doomed = path.join(dataDir, deletedDirectoryName(topic.topicId, partition));
       if (fs.existsSync(directory)) fs.renameSync(directory, doomed);
-      this.#recoveryPoints.delete(topic.topicId, partition);
+      this.#checkpoints.delete(topic.topicId, partition);
       renamed.push(doomed);
     }
     syncDirectory(dataDir);
@@ -274,7 +373,8 @@ export class LogDirectory implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.housekeeping.stop();
-    await Promise.allSettled(this.#creating.values());
+    await this.cleaner.stop();
+    await Promise.allSettled([...this.#creating.values(), ...this.#growing.values()]);
     const whole = await Promise.all([...this.#logs.values()].map(({ log }) => log.close()));
     await this.housekeeping.checkpoint();
     if (whole.every(Boolean)) {

@@ -23,6 +23,8 @@ const MIN_READ_BYTES = 16 * 1024;
 /** Whole batches as they lie in the log; `release` exactly once, when they are sent. */
 export interface ReadBatches {
   bytes: Buffer;
+  /** Offset after the last of them. */
+  endOffset: Offset;
   release(): void;
 }
 
@@ -31,6 +33,12 @@ export interface TimedOffset {
   offset: Offset;
   timestampMs: number;
   leaderEpoch: number;
+}
+
+/** The first record at or after a time is wanted, and none before an offset. */
+export interface SinceTime {
+  timestampMs: number;
+  from: Offset;
 }
 
 export interface ReadLimits {
@@ -61,6 +69,25 @@ export class LogReader {
   constructor(buffers: BufferPool, indexIntervalBytes: number) {
     this.#buffers = buffers;
     this.#indexIntervalBytes = indexIntervalBytes;
+  }
+
+  /**
+   * Batches from the one that holds `offset` on; undefined if not one fits. Those that compaction left without records
+   * are passed over if they fill an answer: kafkajs takes it for the end of the log, and would miss what follows.
+   */
+  readRecords(
+    segments: { holding(offset: Offset): Segment },
+    offset: Offset,
+    limits: ReadLimits,
+    nowMs: number,
+  ): ReadBatches | undefined {
+    for (let from = offset; ; ) {
+      const read = this.read(segments.holding(from), from, limits, nowMs);
+      const next = read && endOfEmpty(read.bytes);
+      if (next === undefined || next >= limits.until) return read;
+      read?.release();
+      from = next;
+    }
   }
 
   /** Batches from the one that holds `offset` on, which must lie in the segment; undefined if not one fits. */
@@ -114,7 +141,11 @@ export class LogReader {
       end += size;
     }
     this.#nextRead = { segment, offset: next, position: position + at + (end - start) };
-    return { bytes: bytes.subarray(start, end), release: () => this.#buffers.giveBack(bytes) };
+    return {
+      bytes: bytes.subarray(start, end),
+      endOffset: next,
+      release: () => this.#buffers.giveBack(bytes),
+    };
   }
 
   #misplaced(segment: Segment, offset: Offset, position: number): KafkaError {
@@ -124,34 +155,58 @@ export class LogReader {
     );
   }
 
-  /** The first record at or after a time, or undefined. */
-  offsetSince(segments: readonly Segment[], timestampMs: number, nowMs: number): TimedOffset | undefined {
+  /** The first record at or after a time and an offset, or undefined. */
+  offsetSince(segments: readonly Segment[], wanted: SinceTime, nowMs: number): TimedOffset | undefined {
     for (const segment of segments) {
-      const batch = segment.firstBatchSince(timestampMs);
-      if (batch !== undefined) return this.#recordSince(segment, batch, timestampMs, nowMs);
+      let { from } = wanted;
+      while (from < segment.endOffset) {
+        const batch = segment.firstBatchSince(wanted.timestampMs, from);
+        if (batch === undefined) break;
+        const found = this.#recordSince(segment, batch, wanted, nowMs);
+        if (found !== undefined) return found;
+        from = batch.header.lastOffset + 1;
+      }
     }
     return undefined;
   }
 
-  #recordSince(segment: Segment, batch: ScannedBatch, timestampMs: number, nowMs: number): TimedOffset {
+  #recordSince(
+    segment: Segment,
+    batch: ScannedBatch,
+    { timestampMs, from }: SinceTime,
+    nowMs: number,
+  ): TimedOffset | undefined {
     const { sizeBytes } = batch.header;
     const bytes = this.#load(segment, batch.position, sizeBytes, nowMs);
     const { leaderEpoch } = batch.header;
     try {
       const header = readBatchHeader(bytes, 0);
       for (const record of recordsOf(bytes, 0, header)) {
-        if (countedTimestamp(record.timestampMs) >= timestampMs) {
+        if (record.offset >= from && countedTimestamp(record.timestampMs) >= timestampMs) {
           return { offset: record.offset, timestampMs: countedTimestamp(record.timestampMs), leaderEpoch };
         }
       }
+      // What the header says of the time may be true of records that were deleted or compacted away.
+      const isWhole = header.recordCount === header.lastOffsetDelta + 1;
+      if (from > header.baseOffset || !isWhole) return undefined;
     } catch {
       // The records are the producer's bytes and may be no records at all; the batch is then found as a whole.
     } finally {
       this.#buffers.giveBack(bytes);
     }
     const { baseOffset, maxTimestamp } = batch.header;
-    return { offset: baseOffset, timestampMs: countedTimestamp(maxTimestamp), leaderEpoch };
+    return { offset: Math.max(baseOffset, from), timestampMs: countedTimestamp(maxTimestamp), leaderEpoch };
   }
+}
+
+/** The offset after the last of some batches, if compaction has left not one of them a record; else undefined. */
+function endOfEmpty(bytes: Buffer): Offset | undefined {
+  let next: Offset | undefined;
+  for (let at = 0; bytes.length - at >= BATCH_HEADER_BYTES; at += sizeAt(bytes, at)) {
+    if (bytes.readInt32BE(at + AT.recordCount) > 0) return undefined;
+    next = lastOffsetAt(bytes, at) + 1;
+  }
+  return next;
 }
 
 /** Skips whole batches that end before an offset. `found`: at `at` stands the header of the batch that holds it. */

@@ -5,10 +5,8 @@
  * fsync that succeeds would prove nothing.
  */
 import assert from 'node:assert/strict';
-import { fdatasync as fdatasyncCallback } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import type { BufferPool } from '../protocol/buffer-pool.ts';
+import { outcomeOf } from '../protocol/control-batch.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import { type BatchHeader, stampBatch } from '../protocol/record-batch.ts';
 import { type Offset, type TopicPartition, topicPartitionName } from '../topic-partition.ts';
@@ -19,9 +17,8 @@ import { LogReader, type ReadBatches, type TimedOffset } from './log-reader.ts';
 import { writeSnapshot } from './producer-snapshots.ts';
 import { ProducerState } from './producer-state.ts';
 import type { RecoveredLog } from './recovery.ts';
-import { type PlacedBatch, Segment } from './segment.ts';
-
-const fdatasync = promisify(fdatasyncCallback);
+import type { PlacedBatch, Segment } from './segment.ts';
+import { SegmentList } from './segment-list.ts';
 
 /** What the logs of a broker share. */
 export interface LogEnvironment {
@@ -31,6 +28,8 @@ export interface LogEnvironment {
   scheduleWrite(log: Log): void;
   /** Told after each roll, so that a disk budget is looked at soon. */
   rolled(): void;
+  /** Told after each write, so that the log is fsynced when its settings ask for it. */
+  written(log: Log): void;
   /** Told once when the log stops for good. */
   failed(log: Log, error: Error): void;
 }
@@ -39,16 +38,21 @@ export interface LogEnvironment {
 export interface Appended {
   baseOffset: Offset;
   endOffset: Offset;
+  /** The broker's time that its records have under message.timestamp.type=LogAppendTime. */
+  logAppendTimeMs?: number | undefined;
 }
 
 export class Log {
   readonly tp: TopicPartition;
   readonly name: string;
-  readonly config: LogConfig;
+  /** Replaced when the topic's settings change; every use reads it anew. */
+  config: LogConfig;
+  /** Where DeleteRecords had the log begin; segments before it may still be there. */
+  startOffset: Offset = 0;
   readonly #directory: string;
   readonly #environment: LogEnvironment;
   readonly #reader: LogReader;
-  readonly #segments: Segment[];
+  readonly #segments: SegmentList;
   readonly #epochs: LeaderEpochs;
   readonly #producers: ProducerState;
   readonly #listeners = new Set<() => void>();
@@ -60,8 +64,6 @@ export class Log {
   #writtenBytes = 0;
   #syncedBytes = 0;
   #syncing: Promise<void> | undefined;
-  #firstUnsynced: Segment | undefined;
-  #directoryUnsynced = false;
   #snapshotDue = false;
   #failure: KafkaError | undefined;
 
@@ -81,16 +83,22 @@ export class Log {
     this.#reader = new LogReader(environment.buffers, config.indexIntervalBytes);
     const isOpen = !('failure' in recovered);
     if (!isOpen) this.#failure = storageError(this.name, recovered.failure);
-    this.#segments = isOpen ? recovered.segments : [];
+    this.#segments = new SegmentList(directory, isOpen ? recovered.segments : []);
     this.#epochs = isOpen ? recovered.epochs : new LeaderEpochs();
     this.#producers = isOpen ? recovered.producers : new ProducerState();
-    this.#nextOffset = this.#segments.at(-1)?.endOffset ?? 0;
+    this.#nextOffset = this.segments.at(-1)?.endOffset ?? 0;
     this.#writtenOffset = this.#nextOffset;
     this.#syncedOffset = this.#nextOffset;
   }
 
+  /** Acts by other settings from now on. What must be fsynced before it is seen is fsynced at once. */
+  reconfigure(config: LogConfig): void {
+    this.config = config;
+    if (config.flush === 'acks') void this.sync();
+  }
+
   get logStartOffset(): Offset {
-    return this.#segments[0]?.baseOffset ?? 0;
+    return Math.max(this.startOffset, this.#segments.baseOffset);
   }
 
   /** Offset after the last record written to the file. */
@@ -101,6 +109,11 @@ export class Log {
   /** Offset after the last record a client may see: under flush=acks only what is fsynced, so that it cannot vanish. */
   get highWatermark(): Offset {
     return this.config.flush === 'acks' ? this.#syncedOffset : this.#writtenOffset;
+  }
+
+  /** Offset after the last record of a decided transaction, or outside of any: all that read_committed sees. */
+  get lastStableOffset(): Offset {
+    return this.#producers.transactions.lastStableOffset(this.highWatermark);
   }
 
   /** Every offset below it is on disk. */
@@ -118,15 +131,20 @@ export class Log {
   }
 
   get segments(): readonly Segment[] {
-    return this.#segments;
+    return this.#segments.all;
   }
 
   get failure(): KafkaError | undefined {
     return this.#failure;
   }
 
+  /** Its idempotent producers and open transactions; only `append` changes them. */
+  get producers(): Pick<ProducerState, 'epochOf' | 'isLastOf' | 'transactions'> {
+    return this.#producers;
+  }
+
   /**
-   * Takes one batch whose header and checksum were verified: gives it its offsets, stamps them into `bytes` and queues
+   * Takes one batch, or marker, whose header and checksum were verified: gives it its offsets, stamps them into `bytes` and queues
    * it. Throws RECORD_LIST_TOO_LARGE, the idempotence errors, or KAFKA_STORAGE_ERROR; nothing is queued then.
    */
   append(bytes: Buffer, header: BatchHeader): Appended {
@@ -139,12 +157,17 @@ export class Log {
     const baseOffset = this.#nextOffset;
     const lastOffset = baseOffset + header.lastOffsetDelta;
     assert(Number.isSafeInteger(lastOffset + 1), `${this.name}: offsets are used up`);
-    stampBatch(bytes, 0, { baseOffset, leaderEpoch: this.leaderEpoch });
-    this.#producers.update(header, baseOffset, this.#environment.now());
-    this.#pending.push({ bytes, baseOffset, lastOffset, maxTimestamp: header.maxTimestamp });
+    const nowMs = this.#environment.now();
+    const logAppendTimeMs = this.config.messageTimestampType === 'LogAppendTime' ? nowMs : undefined;
+    stampBatch(bytes, 0, { baseOffset, leaderEpoch: this.leaderEpoch, logAppendTimeMs });
+    const outcome = header.isControl ? outcomeOf(bytes, 0, header) : undefined;
+    const ended = this.#producers.update(header, baseOffset, nowMs, outcome);
+    const aborted = ended?.outcome === 'abort' ? ended : undefined;
+    const maxTimestamp = logAppendTimeMs ?? header.maxTimestamp;
+    this.#pending.push({ bytes, baseOffset, lastOffset, maxTimestamp, aborted });
     this.#nextOffset = lastOffset + 1;
     if (this.#pending.length === 1) this.#environment.scheduleWrite(this);
-    return { baseOffset, endOffset: this.#nextOffset };
+    return { baseOffset, endOffset: this.#nextOffset, logAppendTimeMs };
   }
 
   /** Resolves when what ends at `endOffset` is written and, if `allReplicas` (acks=all) under flush=acks, fsynced. */
@@ -173,13 +196,14 @@ export class Log {
     for (const { bytes } of batches) this.#writtenBytes += bytes.length;
     this.#settle();
     if (this.config.flush === 'acks') void this.sync();
+    else this.#environment.written(this);
   }
 
   /** Appends as many batches as the active segment takes, rolling it first if need be. Returns the next batch's number. */
   #appendToActive(batches: readonly PlacedBatch[], first: number, nowMs: number): number {
     const batch = batches[first] as PlacedBatch;
-    if (!this.#active().hasRoom(batch, 0, this.config, nowMs)) this.roll(batch.baseOffset);
-    const active = this.#active();
+    if (!this.#segments.active.hasRoom(batch, 0, this.config, nowMs)) this.roll(batch.baseOffset);
+    const { active } = this.#segments;
     let end = first;
     let bytes = 0;
     for (; end < batches.length; end++) {
@@ -188,32 +212,21 @@ export class Log {
       bytes += next.bytes.length;
     }
     active.append(first === 0 && end === batches.length ? batches : batches.slice(first, end), nowMs);
-    this.#firstUnsynced ??= active;
+    this.#segments.written();
     return end;
   }
 
   /** Closes the active segment and begins the next at `baseOffset`, the log's end. */
   roll(baseOffset: Offset = this.#writtenOffset): void {
-    const closed = this.#active();
-    closed.saveIndexes();
     this.#snapshotDue = true;
-    const segment = new Segment(
-      this.#directory,
-      baseOffset,
-      this.config.indexIntervalBytes,
-      this.#environment.now(),
-    );
-    segment.create();
-    this.#segments.push(segment);
-    this.#firstUnsynced ??= segment;
-    this.#directoryUnsynced = true;
+    this.#segments.roll(baseOffset, this.config.indexIntervalBytes, this.#environment.now());
     this.#environment.rolled();
   }
 
   /** Rolls between two writes, so that even the newest records can be deleted as a whole segment. */
   rollIfIdle(): void {
     this.write();
-    if (this.#failure || this.#active().sizeBytes === 0) return;
+    if (this.#failure || this.#segments.active.sizeBytes === 0) return;
     try {
       this.roll();
       this.#writeSnapshot();
@@ -240,16 +253,8 @@ export class Log {
   async #syncAll(): Promise<void> {
     while (!this.#failure && this.#syncedOffset < this.#writtenOffset) {
       const [offset, bytes] = [this.#writtenOffset, this.#writtenBytes];
-      const first = this.#firstUnsynced ?? this.#active();
-      this.#firstUnsynced = undefined;
       try {
-        for (const segment of this.#segments.slice(this.#segments.indexOf(first))) {
-          await fdatasync(segment.descriptor());
-        }
-        if (this.#directoryUnsynced) {
-          this.#directoryUnsynced = false;
-          await this.#syncDirectory();
-        }
+        await this.#segments.sync();
       } catch (error) {
         this.#fail(error as Error);
         return;
@@ -258,11 +263,6 @@ export class Log {
       this.#syncedBytes = bytes;
       this.#settle();
     }
-  }
-
-  async #syncDirectory(): Promise<void> {
-    await using directory = await open(this.#directory, 'r');
-    await directory.sync();
   }
 
   /** Answers those whose batches are now as safe as they asked for, and wakes waiting fetches. */
@@ -293,31 +293,35 @@ export class Log {
 
   /**
    * Whole batches from the one that holds `offset` on, about `maxBytes` of them; undefined at the end of the log, and if
-   * the first is larger and `minOneBatch` false. Throws OFFSET_OUT_OF_RANGE.
+   * the first is larger and `minOneBatch` false. Nothing at or after `until`. Throws OFFSET_OUT_OF_RANGE.
    */
-  read(offset: Offset, maxBytes: number, minOneBatch = true): ReadBatches | undefined {
+  read(
+    offset: Offset,
+    maxBytes: number,
+    minOneBatch = true,
+    until = this.highWatermark,
+  ): ReadBatches | undefined {
     this.#assertUsable();
     if (offset < this.logStartOffset || offset > this.#writtenOffset) {
       const range = `${this.logStartOffset} to ${this.#writtenOffset}`;
       throw new KafkaError('OFFSET_OUT_OF_RANGE', `${this.name} holds ${range}, not ${offset}`);
     }
-    if (offset >= this.highWatermark) return undefined;
-    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset <= offset);
-    assert(segment, `${this.name} has no segment for offset ${offset}`);
-    const limits = { maxBytes, minOneBatch, until: this.highWatermark };
-    return this.#reader.read(segment, offset, limits, this.#environment.now());
+    if (offset >= until) return undefined;
+    const limits = { maxBytes, minOneBatch, until };
+    return this.#reader.readRecords(this.#segments, offset, limits, this.#environment.now());
   }
 
   /** The first record at or after a time (KIP-79), or undefined. */
   offsetSince(timestampMs: number): TimedOffset | undefined {
     this.#assertUsable();
-    const found = this.#reader.offsetSince(this.#segments, timestampMs, this.#environment.now());
+    const from = this.logStartOffset;
+    const found = this.#reader.offsetSince(this.segments, { timestampMs, from }, this.#environment.now());
     return found && found.offset < this.highWatermark ? found : undefined;
   }
 
   /** The first record with the greatest timestamp of the log (KIP-734), or undefined if it is empty. */
   offsetOfMaxTimestamp(): TimedOffset | undefined {
-    const greatest = Math.max(-1, ...this.#segments.map(({ maxTimestampMs }) => maxTimestampMs));
+    const greatest = Math.max(-1, ...this.segments.map(({ maxTimestampMs }) => maxTimestampMs));
     return greatest < 0 ? undefined : this.offsetSince(greatest);
   }
 
@@ -337,15 +341,22 @@ export class Log {
   /** Deletes its oldest segment, durably, if it has another one. */
   async deleteOldestSegment(): Promise<void> {
     while (this.#syncing) await this.#syncing;
-    if (this.#failure || this.#segments.length < 2) return;
-    const [oldest] = this.#segments.splice(0, 1);
-    assert(oldest);
-    if (this.#firstUnsynced === oldest) this.#firstUnsynced = this.#segments[0];
+    if (this.#failure || this.segments.length < 2) return;
     try {
-      oldest.delete();
-      await this.#syncDirectory();
+      await this.#segments.deleteOldest();
     } catch (error) {
       this.#fail(error as Error);
+    }
+  }
+
+  /** Puts a compacted segment in the place of its sources; see `SegmentList.replace`. An error stops the log. */
+  replaceSegments(sources: readonly Segment[], install: () => Segment): boolean {
+    if (this.#failure) return false;
+    try {
+      return this.#segments.replace(sources, install);
+    } catch (error) {
+      this.#fail(error as Error);
+      return false;
     }
   }
 
@@ -354,7 +365,7 @@ export class Log {
     this.#producers.expire(nowMs - this.config.producerIdExpirationMs);
     if (this.#syncing || this.#syncedOffset < this.#nextOffset || this.#failure) return;
     try {
-      for (const segment of this.#segments) segment.rest(lastUseBeforeMs);
+      for (const segment of this.segments) segment.rest(lastUseBeforeMs);
     } catch (error) {
       this.#fail(error as Error);
     }
@@ -366,10 +377,7 @@ export class Log {
     await this.sync();
     if (this.#failure) return false;
     this.#writeSnapshot();
-    for (const segment of this.#segments) {
-      segment.saveIndexes();
-      segment.close();
-    }
+    this.#segments.close();
     return true;
   }
 
@@ -377,13 +385,7 @@ export class Log {
   async abandon(): Promise<void> {
     this.#end(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${this.name} was deleted`));
     while (this.#syncing) await this.#syncing;
-    for (const segment of this.#segments) segment.close();
-  }
-
-  #active(): Segment {
-    const active = this.#segments.at(-1);
-    assert(active, `${this.name} has no segment`);
-    return active;
+    for (const segment of this.segments) segment.close();
   }
 
   #assertUsable(): void {

@@ -4,11 +4,12 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import type { BatchHeader } from '../protocol/record-batch.ts';
 import type { Offset } from '../topic-partition.ts';
 import { readIfThere } from './durable-file.ts';
 import { parseSegmentFileName, segmentFileName, TEMPORARY_SUFFIX } from './file-names.ts';
+import type { EndedTransaction } from './open-transactions.ts';
 import { ProducerState } from './producer-state.ts';
+import type { LoggedBatch } from './segment.ts';
 
 /** Snapshots kept per partition; the older one serves if the newer was cut. */
 const KEPT_SNAPSHOTS = 2;
@@ -39,8 +40,12 @@ export function writeSnapshot(directory: string, offset: Offset, state: Producer
 export interface SnapshotInput {
   directory: string;
   logEnd: Offset;
-  /** Headers of all batches that hold an offset or follow it. */
-  headersFrom(offset: Offset): Iterable<BatchHeader>;
+  /** No snapshot above it is used, so that every transaction that ended behind it is seen again. */
+  replayFrom: Offset;
+  /** All batches that hold an offset or follow it. */
+  batchesFrom(offset: Offset): Iterable<LoggedBatch>;
+  /** Told of each transaction that ended behind the snapshot. */
+  ended(transaction: EndedTransaction): void;
   nowMs: number;
   warn(message: string): void;
 }
@@ -49,7 +54,9 @@ export interface SnapshotInput {
 export function recoverProducers({
   directory,
   logEnd,
-  headersFrom,
+  replayFrom,
+  batchesFrom,
+  ended,
   nowMs,
   warn,
 }: SnapshotInput): ProducerState {
@@ -61,6 +68,7 @@ export function recoverProducers({
       fs.rmSync(file, { force: true });
       continue;
     }
+    if (offset > replayFrom) continue;
     const decoded = ProducerState.decode(readIfThere(file) ?? '');
     if (decoded !== undefined) {
       state = decoded;
@@ -69,8 +77,10 @@ export function recoverProducers({
     }
     warn(`${file} is not whole: using an older one`);
   }
-  for (const header of headersFrom(from)) {
-    if (header.baseOffset >= from) state.update(header, header.baseOffset, nowMs);
+  for (const { header, outcome } of batchesFrom(from)) {
+    if (header.baseOffset < from) continue;
+    const transaction = state.update(header, header.baseOffset, nowMs, outcome);
+    if (transaction !== undefined) ended(transaction);
   }
   return state;
 }

@@ -3,17 +3,22 @@
  * batches, so that a batch sent again after a lost answer is recognised and answered with the offset it already has.
  * Five, because a client keeps at most five requests under way; with fewer, a late repetition would be taken for a gap
  * and the client would begin anew and duplicate (Redpanda #3039). A snapshot is written at every segment roll and clean
- * stop; after a crash the newest usable one is completed from the batch headers behind it.
+ * stop; after a crash the newest usable one is completed from the batches behind it. With it goes which transactions are
+ * open here: they begin with a producer's first transactional batch and end with the coordinator's marker.
  */
 
+import type { Outcome } from '../protocol/control-batch.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import type { BatchHeader } from '../protocol/record-batch.ts';
 import type { Offset } from '../topic-partition.ts';
+import { type EndedTransaction, type OpenTransaction, OpenTransactions } from './open-transactions.ts';
 
 /** Batches remembered per producer: the largest number a client has under way. */
 export const REMEMBERED_BATCHES = 5;
 const SEQUENCES = 2 ** 31;
-const SNAPSHOT_VERSION = 1;
+/** Version 1 is from before transactions: it has no list of open ones. */
+const SNAPSHOT_VERSION = 2;
+const SNAPSHOT_VERSIONS_READ: readonly unknown[] = [1, SNAPSHOT_VERSION];
 
 /** A batch as remembered: its sequence numbers (they wrap at 2^31) and its place in the log. */
 interface ProducedBatch {
@@ -30,7 +35,8 @@ interface ProducerEntry {
   batches: ProducedBatch[];
 }
 
-type Sequenced = Pick<BatchHeader, 'producerId' | 'producerEpoch' | 'baseSequence' | 'lastOffsetDelta'>;
+type Sequenced = Pick<BatchHeader, 'producerId' | 'producerEpoch' | 'baseSequence' | 'lastOffsetDelta'> &
+  Partial<Pick<BatchHeader, 'isTransactional' | 'isControl'>>;
 
 /** The sequence number `count` after another. */
 function sequenceAfter(sequence: number, count: number): number {
@@ -38,6 +44,7 @@ function sequenceAfter(sequence: number, count: number): number {
 }
 
 export class ProducerState {
+  readonly transactions = new OpenTransactions();
   readonly #producers = new Map<number, ProducerEntry>();
 
   get size(): number {
@@ -46,24 +53,30 @@ export class ProducerState {
 
   /**
    * Judges a batch that is about to be appended. Returns where it already lies if it is a repetition, undefined if it is
-   * the next one (or not idempotent). Throws INVALID_PRODUCER_EPOCH for a fenced producer and
-   * OUT_OF_ORDER_SEQUENCE_NUMBER for a gap. A producer not known here may begin anywhere: its state may have expired.
+   * the next one (or not idempotent). Throws INVALID_PRODUCER_EPOCH for a fenced producer, OUT_OF_ORDER_SEQUENCE_NUMBER
+   * for a gap, and INVALID_TXN_STATE for a plain batch inside a transaction. A producer not known here may begin
+   * anywhere: its state may have expired. Of a marker only the epoch is judged.
    */
   check(batch: Sequenced): ProducedBatch | undefined {
     if (batch.producerId < 0) return undefined;
     const entry = this.#producers.get(batch.producerId);
-    const last = entry?.batches.at(-1);
-    if (entry === undefined || last === undefined) return undefined;
+    if (entry === undefined) return undefined;
     if (batch.producerEpoch < entry.epoch) {
       throw new KafkaError(
         'INVALID_PRODUCER_EPOCH',
         `producer ${batch.producerId} has epoch ${entry.epoch}, the batch ${batch.producerEpoch}`,
       );
     }
+    const last = entry.batches.at(-1);
+    if (batch.isControl) return undefined;
+    if (!batch.isTransactional && this.transactions.startOf(batch.producerId) !== undefined) {
+      throw new KafkaError('INVALID_TXN_STATE', `producer ${batch.producerId} has a transaction open`);
+    }
     if (batch.producerEpoch > entry.epoch) {
       if (batch.baseSequence === 0) return undefined;
       throw outOfOrder(batch, 0);
     }
+    if (last === undefined) return undefined;
     const lastSequence = sequenceAfter(batch.baseSequence, batch.lastOffsetDelta);
     const known = entry.batches.find(
       (produced) => produced.firstSequence === batch.baseSequence && produced.lastSequence === lastSequence,
@@ -74,15 +87,27 @@ export class ProducerState {
     return undefined;
   }
 
-  /** Remembers a batch that is now in the log at `baseOffset`. */
-  update(batch: Sequenced, baseOffset: Offset, nowMs: number): void {
-    if (batch.producerId < 0) return;
+  /**
+   * Remembers a batch that is now in the log at `baseOffset`; with an `outcome` it is a marker. Returns the transaction
+   * that it ended, if any.
+   */
+  update(
+    batch: Sequenced,
+    baseOffset: Offset,
+    nowMs: number,
+    outcome?: Outcome,
+  ): EndedTransaction | undefined {
+    if (batch.producerId < 0) return undefined;
     let entry = this.#producers.get(batch.producerId);
     if (entry === undefined || entry.epoch !== batch.producerEpoch) {
       entry = { producerId: batch.producerId, epoch: batch.producerEpoch, lastSeenMs: nowMs, batches: [] };
       this.#producers.set(batch.producerId, entry);
     }
     entry.lastSeenMs = nowMs;
+    if (batch.isControl) {
+      return outcome && this.transactions.end(batch.producerId, { lastOffset: baseOffset, outcome });
+    }
+    if (batch.isTransactional) this.transactions.begin(batch.producerId, baseOffset);
     entry.batches.push({
       firstSequence: batch.baseSequence,
       lastSequence: sequenceAfter(batch.baseSequence, batch.lastOffsetDelta),
@@ -90,25 +115,48 @@ export class ProducerState {
       lastOffset: baseOffset + batch.lastOffsetDelta,
     });
     if (entry.batches.length > REMEMBERED_BATCHES) entry.batches.shift();
+    return undefined;
   }
 
-  /** Forgets producers not heard of since a time. */
+  /** The epoch of a producer, -1 if it is not known here. */
+  epochOf(producerId: number): number {
+    return this.#producers.get(producerId)?.epoch ?? -1;
+  }
+
+  /** Whether an offset is that of the last record that is known of a producer. */
+  isLastOf(producerId: number, offset: Offset): boolean {
+    return this.#producers.get(producerId)?.batches.at(-1)?.lastOffset === offset;
+  }
+
+  /** Forgets producers not heard of since a time, except those whose transaction is open. */
   expire(lastSeenBeforeMs: number): void {
     for (const [producerId, { lastSeenMs }] of this.#producers) {
-      if (lastSeenMs < lastSeenBeforeMs) this.#producers.delete(producerId);
+      const isOpen = this.transactions.startOf(producerId) !== undefined;
+      if (lastSeenMs < lastSeenBeforeMs && !isOpen) this.#producers.delete(producerId);
     }
   }
 
   encode(): string {
-    return JSON.stringify({ version: SNAPSHOT_VERSION, producers: [...this.#producers.values()] });
+    return JSON.stringify({
+      version: SNAPSHOT_VERSION,
+      producers: [...this.#producers.values()],
+      transactions: this.transactions.all(),
+    });
   }
 
   /** Reads a snapshot; undefined if it isn't whole, so that an older one has to serve. */
   static decode(text: string): ProducerState | undefined {
-    const snapshot = parseJson(text) as { version?: unknown; producers?: unknown } | undefined;
-    if (snapshot?.version !== SNAPSHOT_VERSION || !Array.isArray(snapshot.producers)) return undefined;
+    const snapshot = parseJson(text) as
+      | { version?: unknown; producers?: unknown; transactions?: unknown }
+      | undefined;
+    const { producers, transactions = [] } = snapshot ?? {};
+    if (!SNAPSHOT_VERSIONS_READ.includes(snapshot?.version)) return undefined;
+    if (!Array.isArray(producers) || !Array.isArray(transactions)) return undefined;
     const state = new ProducerState();
-    for (const entry of snapshot.producers as ProducerEntry[]) state.#producers.set(entry.producerId, entry);
+    for (const entry of producers as ProducerEntry[]) state.#producers.set(entry.producerId, entry);
+    for (const { producerId, firstOffset } of transactions as OpenTransaction[]) {
+      state.transactions.begin(producerId, firstOffset);
+    }
     return state;
   }
 }

@@ -3,6 +3,7 @@
  * clock, not the timestamps of its records: those come from producers, and a log of ten years ago, sent today, must not
  * vanish before it was read, nor a record of the year 3000 keep its segment for ever (Kafka's log.retention.ms does both).
  */
+import type { Offset } from '../topic-partition.ts';
 
 /** What retention knows of a segment. */
 export interface SegmentFacts {
@@ -37,16 +38,31 @@ export function expiredSegments(
   return expired;
 }
 
+/** How many segments, from the oldest, lie wholly before the log's start. The active one never does. */
+export function segmentsBeforeStart({
+  segments,
+  startOffset,
+}: {
+  segments: readonly { endOffset: Offset }[];
+  startOffset: Offset;
+}): number {
+  return segments.slice(0, -1).filter(({ endOffset }) => endOffset <= startOffset).length;
+}
+
 /** A log as the disk budget sees it. */
 export interface LogFacts<Key> {
   key: Key;
   segments: readonly SegmentFacts[];
+  /** How many of the oldest may go; all of them: the active one too, once it is rolled. */
+  sparable: number;
 }
 
 /** What a budget asks for: the logs whose oldest segment goes, in order, a log named once per segment; and those to roll. */
 export interface BudgetPlan<Key> {
   remove: Key[];
   roll: Key[];
+  /** What is above the budget even so. */
+  excessBytes: number;
 }
 
 /**
@@ -56,19 +72,21 @@ export interface BudgetPlan<Key> {
 export function planBudget<Key>(logs: readonly LogFacts<Key>[], totalBytes: number): BudgetPlan<Key> {
   const all = logs.flatMap(({ segments }) => segments);
   let excess = all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) - totalBytes;
-  const closed = logs.flatMap(({ key, segments }) =>
+  const closed = logs.flatMap(({ key, segments, sparable }) =>
     segments
-      .slice(0, -1)
+      .slice(0, Math.min(sparable, segments.length - 1))
       .map(({ sizeBytes, lastAppendMs }, order) => ({ key, order, sizeBytes, lastAppendMs })),
   );
   closed.sort((a, b) => a.lastAppendMs - b.lastAppendMs || a.order - b.order);
-  const plan: BudgetPlan<Key> = { remove: [], roll: [] };
+  const plan: BudgetPlan<Key> = { remove: [], roll: [], excessBytes: 0 };
   for (const { key, sizeBytes } of closed) {
     if (excess <= 0) break;
     plan.remove.push(key);
     excess -= sizeBytes;
   }
-  const active = logs.map(({ key, segments }) => ({ key, sizeBytes: segments.at(-1)?.sizeBytes ?? 0 }));
+  plan.excessBytes = Math.max(0, excess);
+  const rollable = logs.filter(({ segments, sparable }) => sparable === segments.length);
+  const active = rollable.map(({ key, segments }) => ({ key, sizeBytes: segments.at(-1)?.sizeBytes ?? 0 }));
   active.sort((a, b) => b.sizeBytes - a.sizeBytes);
   for (const { key, sizeBytes } of active) {
     if (excess <= 0 || sizeBytes === 0) break;

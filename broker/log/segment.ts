@@ -1,12 +1,13 @@
 /**
- * One segment of a log: a file of record batches whose name is its first offset, and its two sparse indexes. Appends go
- * to its end only. File descriptor and indexes are held while the segment is in use and let go when it rests, so that
- * many partitions cost neither descriptors nor memory; the indexes are rebuilt from the log whenever they are not whole.
- * All calls are synchronous and throw the system's errors; what they mean for the log is the log's to decide.
+ * One segment of a log: a file of record batches whose name is its first offset, its two sparse indexes, and the list of
+ * transactions aborted in it. Appends go to its end only. File descriptor and indexes are held while the segment is in
+ * use and let go when it rests, so that many partitions cost neither descriptors nor memory; the indexes are rebuilt from
+ * the log whenever they are not whole. All calls are synchronous and throw the system's errors; what they mean for the log is the log's to decide.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { type Outcome, outcomeOf } from '../protocol/control-batch.ts';
 import type { BatchHeader } from '../protocol/record-batch.ts';
 import type { Offset } from '../topic-partition.ts';
 import {
@@ -20,6 +21,7 @@ import {
 import { segmentFileName } from './file-names.ts';
 import { OffsetIndex } from './offset-index.ts';
 import { TimeIndex } from './time-index.ts';
+import { type AbortedTransaction, AbortedTransactions } from './transaction-index.ts';
 
 /** Buffers given to one writev; Linux takes at most 1024 (IOV_MAX). */
 const MAX_WRITEV_BUFFERS = 1024;
@@ -32,6 +34,14 @@ export interface PlacedBatch {
   baseOffset: Offset;
   lastOffset: Offset;
   maxTimestamp: number;
+  /** The transaction that this marker aborted. */
+  aborted?: AbortedTransaction | undefined;
+}
+
+/** A batch found in the log; with an `outcome` it is a marker. */
+export interface LoggedBatch {
+  header: BatchHeader;
+  outcome: Outcome | undefined;
 }
 
 /** When a segment is full: by size, and by the time since its first append. */
@@ -51,24 +61,33 @@ export class Segment {
   readonly file: string;
   readonly #directory: string;
   readonly #indexIntervalBytes: number;
+  readonly #suffix: string;
+  /** It was compacted, or may have been: offsets may be missing. */
+  hasGaps = false;
   #open: OpenState | undefined;
   #sizeBytes = 0;
   #endOffset: Offset;
   #maxTimestampMs = -1;
   #bytesSinceEntry = 0;
   #indexesSaved = false;
+  #hasMarkers = false;
+  /** The transactions aborted by markers in it. */
+  readonly aborted: AbortedTransactions;
   /** Broker's clock at the first and last append; the file's modification time after a restart. */
   firstAppendMs: number | undefined;
   lastAppendMs: number;
   /** Last use, for letting go of the descriptor. */
   lastUseMs: number;
 
-  constructor(directory: string, baseOffset: Offset, indexIntervalBytes: number, nowMs: number) {
+  /** `suffix` is added to the names of its files while it is on its way in. */
+  constructor(directory: string, baseOffset: Offset, indexIntervalBytes: number, nowMs: number, suffix = '') {
     this.#directory = directory;
     this.baseOffset = baseOffset;
-    this.file = path.join(directory, segmentFileName(baseOffset, 'log'));
+    this.#suffix = suffix;
+    this.file = path.join(directory, `${segmentFileName(baseOffset, 'log')}${suffix}`);
     this.#indexIntervalBytes = indexIntervalBytes;
     this.#endOffset = baseOffset;
+    this.aborted = new AbortedTransactions(this.#path('txnindex'));
     this.lastAppendMs = nowMs;
     this.lastUseMs = nowMs;
   }
@@ -90,7 +109,9 @@ export class Segment {
   /** Makes a new, empty segment; the file must not exist. The directory has still to be synced. */
   create(): void {
     fs.closeSync(fs.openSync(this.file, 'wx'));
-    for (const kind of ['index', 'timeindex'] as const) fs.rmSync(this.#path(kind), { force: true });
+    for (const kind of ['index', 'timeindex', 'txnindex'] as const) {
+      fs.rmSync(this.#path(kind), { force: true });
+    }
   }
 
   /**
@@ -101,6 +122,7 @@ export class Segment {
     const { mtimeMs, size } = fs.statSync(this.file);
     this.lastAppendMs = mtimeMs;
     this.#sizeBytes = size;
+    this.aborted.check();
     const indexes = this.#readIndexes();
     if (indexes === undefined) return this.rebuild({ checkCrc: false });
     this.#indexesSaved = true;
@@ -117,7 +139,10 @@ export class Segment {
     return end.position === from && from > 0 ? this.rebuild({ checkCrc: false }) : end;
   }
 
-  /** Rebuilds both indexes from the log; with `checkCrc` every batch is verified. Says where the whole batches end. */
+  /**
+   * Rebuilds both sparse indexes from the log. With `checkCrc` every batch is verified, and the aborted transactions are
+   * forgotten if there are any markers. Says where the whole batches end.
+   */
   rebuild({ checkCrc }: { checkCrc: boolean }): ScanEnd {
     this.close();
     const { mtimeMs, size } = fs.statSync(this.file);
@@ -128,7 +153,10 @@ export class Segment {
     this.#indexesSaved = false;
     for (const kind of ['index', 'timeindex'] as const) fs.rmSync(this.#path(kind), { force: true });
     this.#open = { fd: fs.openSync(this.file, 'r+'), offsets: new OffsetIndex(), times: new TimeIndex() };
-    return this.#scan({ from: 0, until: size, checkCrc, expectedOffset: this.baseOffset });
+    this.#hasMarkers = false;
+    const end = this.#scan({ from: 0, until: size, checkCrc, expectedOffset: this.baseOffset });
+    if (checkCrc) this.aborted.forget({ isKnown: !this.#hasMarkers });
+    return end;
   }
 
   /** Cuts the file after a position that is the end of a batch, and makes the cut durable. */
@@ -138,6 +166,7 @@ export class Segment {
     fs.fsyncSync(open.fd);
     this.#sizeBytes = sizeBytes;
     this.rebuild({ checkCrc: false });
+    this.aborted.truncate(this.#endOffset);
   }
 
   /** Whether a batch may still go in behind `queuedBytes` others; an empty segment takes any. */
@@ -176,7 +205,8 @@ export class Segment {
       }
     }
     const open = this.#opened();
-    for (const { bytes, baseOffset, lastOffset, maxTimestamp } of batches) {
+    for (const { bytes, baseOffset, lastOffset, maxTimestamp, aborted } of batches) {
+      if (aborted) this.aborted.add(aborted);
       this.#index(open, baseOffset, this.#sizeBytes, bytes.length);
       this.#sizeBytes += bytes.length;
       this.#endOffset = lastOffset + 1;
@@ -206,24 +236,32 @@ export class Segment {
     return readFully(this.#opened().fd, buffer, length, position);
   }
 
-  /** The first batch that holds a record at or after a time, or undefined. */
-  firstBatchSince(timestampMs: number): ScannedBatch | undefined {
+  /** The first batch that holds a record at or after a time and ends at or after an offset, or undefined. */
+  firstBatchSince(timestampMs: number, fromOffset: Offset): ScannedBatch | undefined {
     if (this.#maxTimestampMs < timestampMs) return undefined;
     const { fd, offsets, times } = this.#opened();
     const from = offsets.at(times.lastBefore(timestampMs))?.position ?? 0;
-    for (const batch of scanBatches(fd, { from, until: this.#sizeBytes, checkCrc: false })) {
-      if (countedTimestamp(batch.header.maxTimestamp) >= timestampMs) return batch;
+    for (const batch of scanBatches(fd, this.#from(from))) {
+      const { maxTimestamp, lastOffset } = batch.header;
+      if (lastOffset >= fromOffset && countedTimestamp(maxTimestamp) >= timestampMs) return batch;
     }
     return undefined;
   }
 
-  /** Headers of all whole batches from the one that holds `offset` on. */
-  *headersFrom(offset: Offset): Generator<BatchHeader> {
+  /** All whole batches from the one that holds `offset` on. Throws CORRUPT_MESSAGE for a control batch that is none. */
+  *batchesFrom(offset: Offset): Generator<LoggedBatch> {
     const { fd } = this.#opened();
     const from = this.positionBefore(offset);
-    for (const { header } of scanBatches(fd, { from, until: this.#sizeBytes, checkCrc: false })) {
-      if (header.lastOffset >= offset) yield header;
+    for (const { header, position } of scanBatches(fd, this.#from(from))) {
+      if (header.lastOffset < offset) continue;
+      const bytes = Buffer.alloc(header.isControl ? header.sizeBytes : 0);
+      readFully(fd, bytes, bytes.length, position);
+      yield { header, outcome: header.isControl ? outcomeOf(bytes, 0, header) : undefined };
     }
+  }
+
+  #from(from: number): ScanOptions {
+    return { from, until: this.#sizeBytes, checkCrc: false, mayHaveGaps: this.hasGaps };
   }
 
   /** The descriptor, for an asynchronous fdatasync; the segment must not be closed while that runs. */
@@ -231,8 +269,9 @@ export class Segment {
     return this.#opened().fd;
   }
 
-  /** Writes the indexes beside the log. Not synced: they can be rebuilt. */
+  /** Writes the indexes beside the log. Only the aborted transactions are synced: the others are easily rebuilt. */
   saveIndexes(): void {
+    this.aborted.save();
     if (this.#indexesSaved || this.#open === undefined) return;
     const { offsets, times } = this.#open;
     fs.writeFileSync(this.#path('index'), offsets.encode());
@@ -242,6 +281,7 @@ export class Segment {
 
   /** Lets go of descriptor and indexes; the next use opens them again. */
   close(): void {
+    this.aborted.rest();
     if (this.#open === undefined) return;
     fs.closeSync(this.#open.fd);
     this.#open = undefined;
@@ -258,14 +298,14 @@ export class Segment {
   delete(): void {
     this.close();
     fs.renameSync(this.file, `${this.file}.deleted`);
-    for (const kind of ['index', 'timeindex', 'snapshot'] as const) {
+    for (const kind of ['index', 'timeindex', 'txnindex', 'snapshot'] as const) {
       fs.rmSync(this.#path(kind), { force: true });
     }
     fs.rmSync(`${this.file}.deleted`, { force: true });
   }
 
-  #path(kind: 'index' | 'timeindex' | 'snapshot'): string {
-    return path.join(this.#directory, segmentFileName(this.baseOffset, kind));
+  #path(kind: 'index' | 'timeindex' | 'txnindex' | 'snapshot'): string {
+    return path.join(this.#directory, `${segmentFileName(this.baseOffset, kind)}${this.#suffix}`);
   }
 
   #readIndexes(): Omit<OpenState, 'fd'> | undefined {
@@ -280,10 +320,11 @@ export class Segment {
     const open = this.#opened();
     const entries = open.offsets.count;
     this.#bytesSinceEntry = 0;
-    const scan = scanBatches(open.fd, options);
+    const scan = scanBatches(open.fd, { ...options, mayHaveGaps: this.hasGaps });
     let step = scan.next();
     for (; !step.done; step = scan.next()) {
       const { header, position } = step.value;
+      this.#hasMarkers ||= header.isControl;
       this.#index(open, header.baseOffset, position, header.sizeBytes);
       this.#endOffset = header.lastOffset + 1;
       this.#maxTimestampMs = Math.max(this.#maxTimestampMs, countedTimestamp(header.maxTimestamp));
@@ -307,4 +348,20 @@ export class Segment {
     this.#open = { fd: fs.openSync(this.file, 'r+'), ...open };
     return this.#open;
   }
+}
+
+/** The aborted transactions of a row of segments that overlap `[from, until)`. */
+export function abortedWithin(
+  segments: readonly Segment[],
+  from: Offset,
+  until: Offset,
+): AbortedTransaction[] {
+  const all: AbortedTransaction[] = [];
+  for (const segment of segments) {
+    if (segment.endOffset <= from) continue;
+    const { aborted, isComplete } = segment.aborted.overlapping(from, until);
+    all.push(...aborted);
+    if (isComplete) break;
+  }
+  return all;
 }

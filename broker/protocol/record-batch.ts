@@ -142,18 +142,25 @@ export function isCrcValid(
   return at + header.sizeBytes <= buffer.length && batchCrc(buffer, at, header.sizeBytes) === header.crc;
 }
 
-/** Writes base offset and leader epoch into the batch at `at`, as the leader does; the checksum stays right. */
+/**
+ * Writes base offset and leader epoch into the batch at `at`, as the leader does; they lie outside the checksum. With
+ * `logAppendTimeMs` the broker's time too, of all its records, and the checksum anew.
+ */
 export function stampBatch(
   buffer: Buffer,
   at: number,
-  stamp: { baseOffset: number; leaderEpoch: number },
+  stamp: { baseOffset: number; leaderEpoch: number; logAppendTimeMs?: number | undefined },
 ): void {
-  const { baseOffset, leaderEpoch } = stamp;
+  const { baseOffset, leaderEpoch, logAppendTimeMs } = stamp;
   assert(Number.isSafeInteger(baseOffset) && baseOffset >= 0, `base offset ${baseOffset}`);
   const high = Math.floor(baseOffset / TWO_32);
   buffer.writeInt32BE(high, at + AT.baseOffset);
   buffer.writeUInt32BE(baseOffset - high * TWO_32, at + AT.baseOffset + 4);
   buffer.writeInt32BE(leaderEpoch, at + AT.leaderEpoch);
+  if (logAppendTimeMs === undefined) return;
+  buffer.writeInt16BE(buffer.readInt16BE(at + AT.attributes) | ATTRIBUTE.logAppendTime, at + AT.attributes);
+  writeInt64(buffer, at + AT.maxTimestamp, logAppendTimeMs);
+  buffer.writeUInt32BE(batchCrc(buffer, at, batchSizeAt(buffer, at)), at + AT.crc);
 }
 
 /** A whole batch inside a buffer. */

@@ -56,6 +56,7 @@ export class RacingLoader implements AsyncDisposable {
         now: Date.now,
         warn: () => {},
         onPlanned: () => {},
+        onLoaded: () => {},
       },
       metadata.topics[0]!,
     );

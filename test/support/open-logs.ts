@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Log } from '../../broker/log/log.ts';
 import type { TopicConfigs } from '../../broker/log/log-config.ts';
 import { LogDirectory } from '../../broker/log/log-directory.ts';
+import { encodeMarker, type Outcome } from '../../broker/protocol/control-batch.ts';
 import { readBatchHeader } from '../../broker/protocol/record-batch.ts';
 import { batchOf, valuesIn } from './batches.ts';
 import { type BrokerOverrides, brokerSettings, recordingLogger } from './start-broker.ts';
@@ -40,6 +41,14 @@ export async function append(log: Log, values: string[], options: Parameters<typ
   const { baseOffset, endOffset } = log.append(bytes, readBatchHeader(bytes, 0));
   await log.acknowledged(endOffset, true);
   return baseOffset;
+}
+
+/** Ends a producer's transaction in a log, and waits until the marker is written. */
+export async function appendMarker(log: Log, producerId: number, outcome: Outcome, producerEpoch = 0) {
+  const marker = { producerId, producerEpoch, outcome, coordinatorEpoch: 0, timestampMs: 1_000 };
+  const bytes = encodeMarker(marker);
+  const { endOffset } = log.append(bytes, readBatchHeader(bytes, 0));
+  await log.acknowledged(endOffset, true);
 }
 
 /** Every `[offset, value]` of a log. */

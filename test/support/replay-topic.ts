@@ -74,6 +74,7 @@ export class Workshop implements AsyncDisposable {
         accepted: { gap: false, recreated: false, by: '' },
         records: undefined,
         onPlanned: () => {},
+        onLoaded: () => {},
         ...this.#place(change),
       },
       metadata.topics[0]!,

@@ -37,5 +37,6 @@ export const describeConfigs = api({
   },
 });
 
-/** Of a resource: a topic (KIP-133). */
+/** Kinds of a resource: a topic, a broker by its node id (KIP-133). */
 export const TOPIC_RESOURCE = 2;
+export const BROKER_RESOURCE = 4;

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
 import { advertisedApis } from '../../../broker/handlers/api-versions.ts';
 import { HANDLERS } from '../../../broker/handlers/handlers.ts';
-import { TOPIC_CONFIG_NAMES } from '../../../broker/log/log-config.ts';
 import { documentPath, markdownTable, readDocument, withTable } from '../../support/doc-table.ts';
 
 it('docs/protocol.md lists every API with the versions that the broker answers', async () => {
@@ -16,9 +15,4 @@ it('docs/protocol.md lists every API with the versions that the broker answers',
   const name = 'docs/protocol.md';
   const table = markdownTable(['key', 'API', 'versions', 'flexible from', 'advertised'], rows);
   await expect(withTable(readDocument(name), 'apis', table)).toMatchFileSnapshot(documentPath(name));
-});
-
-it('docs/protocol.md names every topic setting that CreateTopics takes', () => {
-  const text = readDocument('docs/protocol.md');
-  expect(TOPIC_CONFIG_NAMES.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
 });

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { TOPIC_CONFIGS, type TopicConfig } from '../../../broker/log/topic-configs.ts';
 import { acceptedText, type SchemaNode, SETTINGS } from '../../../config/setting-paths.ts';
 import { documentPath, markdownTable, readDocument, withTable } from '../../support/doc-table.ts';
 
@@ -42,16 +43,40 @@ function accepts(path: string, node: SchemaNode): string {
   return `${bound(node.minimum)} to ${bound(node.maximum)}`;
 }
 
-it('docs/operations.md lists every setting with its default, its range and its sentence', async () => {
+function served({ values, default: fixed }: TopicConfig): string {
+  switch (values.kind) {
+    case 'number': {
+      const { min, max, off } = values;
+      const most = max === Number.MAX_SAFE_INTEGER ? '2^53 - 1' : String(max);
+      return `${min} to ${most}${off === undefined ? '' : ` or ${off}`}`;
+    }
+    case 'ratio':
+      return '0 to 1';
+    case 'fixed':
+      return `only \`${fixed}\``.replace('``', 'nothing');
+    default:
+      return values.words.map((word) => `\`${word}\``).join(', ');
+  }
+}
+
+it('docs/operations.md lists every setting, and every one of topics', async () => {
   const rows = SETTINGS.map(({ path, node }) => [
     `\`${path.replace('*', 'NAME')}\``,
     defaultText(path, node.default),
     accepts(path, node),
     node.description ?? '',
   ]);
-  const name = 'docs/operations.md';
   const table = markdownTable(['setting', 'default', 'accepts', 'what it does'], rows);
-  await expect(withTable(readDocument(name), 'settings', table)).toMatchFileSnapshot(documentPath(name));
+  const topicRows = Object.entries(TOPIC_CONFIGS).map(([name, config]) => [
+    `\`${name}\``,
+    config.setting === undefined ? '–' : `\`broker.log.${config.setting}\``,
+    served(config),
+    config.help,
+  ]);
+  const topicTable = markdownTable(['setting', 'overrides', 'accepts', 'what it does'], topicRows);
+  const name = 'docs/operations.md';
+  const document = withTable(readDocument(name), 'settings', table);
+  await expect(withTable(document, 'topic settings', topicTable)).toMatchFileSnapshot(documentPath(name));
 });
 
 it('every setting has a sentence', () => {

@@ -36,15 +36,23 @@ describe('retention of one log', () => {
 describe('disk budget', () => {
   test('the longest untouched closed segments of all logs go first', () => {
     const logs = [
-      { key: 'a', segments: segments(90, 50, 0) },
-      { key: 'b', segments: segments(80, 70, 0) },
+      { key: 'a', segments: segments(90, 50, 0), sparable: 3 },
+      { key: 'b', segments: segments(80, 70, 0), sparable: 3 },
     ];
-    expect(planBudget(logs, 600)).toEqual({ remove: [], roll: [] });
-    expect(planBudget(logs, 350)).toEqual({ remove: ['a', 'b', 'b'], roll: [] });
+    expect(planBudget(logs, 600)).toEqual({ remove: [], roll: [], excessBytes: 0 });
+    expect(planBudget(logs, 350)).toEqual({ remove: ['a', 'b', 'b'], roll: [], excessBytes: 0 });
   });
 
   test('where closed segments do not suffice, active ones are rolled', () => {
-    const logs = [{ key: 'a', segments: segments(90, 0) }];
-    expect(planBudget(logs, 50)).toEqual({ remove: ['a'], roll: ['a'] });
+    const logs = [{ key: 'a', segments: segments(90, 0), sparable: 2 }];
+    expect(planBudget(logs, 50)).toEqual({ remove: ['a'], roll: ['a'], excessBytes: 50 });
+  });
+
+  test('what a log cannot spare is neither removed nor rolled, and the excess is told', () => {
+    const logs = [
+      { key: 'a', segments: segments(90, 80, 0), sparable: 1 },
+      { key: 'b', segments: segments(70, 0), sparable: 2 },
+    ];
+    expect(planBudget(logs, 0)).toEqual({ remove: ['a', 'b'], roll: ['b'], excessBytes: 300 });
   });
 });

@@ -2,9 +2,11 @@
  * The broker, put together: a data directory of logs behind a socket that speaks the Kafka protocol. It may live in any
  * process; it reads no arguments or environment and never exits.
  */
+import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.ts';
 import { Groups } from './groups/groups.ts';
+import { FetchSessions } from './handlers/fetch-sessions.ts';
 import { LogDirectory } from './log/log-directory.ts';
 import { KafkaError } from './protocol/errors.ts';
 import { Server } from './server/server.ts';
@@ -68,6 +70,7 @@ export class Broker implements AsyncDisposable {
         directory,
         groups,
         transactions: coordinator,
+        fetchSessions: new FetchSessions(settings.fetchSessions, () => randomInt(1, 2 ** 31)),
         now,
         logger: log,
         port,

@@ -67,6 +67,15 @@ const log = z.strictObject({
     .max(1)
     .default(0.5)
     .describe('a log is compacted when more than this share of its bytes was not compacted yet'),
+  cleanerIntervalMs: ms(100, DAY)
+    .default(15 * SECOND)
+    .describe('time between two looks for logs to compact'),
+  cleanerMapBytes: bytes(KiB, 2 * GiB)
+    .default(32 * MiB)
+    .describe('memory for the keys of one compaction, about 30 bytes each; more keys take several passes'),
+  cleanerBatchBytes: bytes(KiB, GiB)
+    .default(64 * MiB)
+    .describe('largest batch of a compacted topic when decompressed'),
   retentionRequiresLoad: z
     .boolean()
     .default(false)
@@ -137,6 +146,24 @@ const groups = z.strictObject({
     .describe('partitions of __consumer_offsets; only counts until the first group is there'),
 });
 
+const fetchSessions = z.strictObject({
+  slots: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1_000)
+    .describe('fetch sessions at a time (max.incremental.fetch.session.cache.slots); 0: none'),
+  maxPartitions: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(100_000)
+    .describe('partitions of all fetch sessions together'),
+  evictionMs: ms(0, DAY)
+    .default(120 * SECOND)
+    .describe('a session unused for this long makes room for any other, one this old for a larger one'),
+});
+
 export const broker = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; loopback unless told'),
   port: port.default(9092).describe('port to listen on; 0: any free one'),
@@ -178,6 +205,7 @@ export const broker = z.strictObject({
     .default('millrace-loader')
     .describe('group whose committed offsets say what is loaded, for retention.requires.load'),
   transactions: transactions.prefault({}),
+  fetchSessions: fetchSessions.prefault({}),
   log: log.prefault({}),
   groups: groups.prefault({}),
 });

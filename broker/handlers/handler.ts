@@ -11,6 +11,7 @@ import { type ErrorName, KafkaError } from '../protocol/errors.ts';
 import type { Api, ReadOf, Shape, WriteOf } from '../protocol/schema.ts';
 import { isInternalTopic } from '../topic-partition.ts';
 import type { TransactionCoordinator } from '../transactions/coordinator.ts';
+import type { FetchSessions } from './fetch-sessions.ts';
 
 /** The parts of the broker that handlers work on. */
 export interface BrokerContext {
@@ -18,6 +19,7 @@ export interface BrokerContext {
   directory: LogDirectory;
   groups: Groups;
   transactions: TransactionCoordinator;
+  fetchSessions: FetchSessions;
   now: () => number;
   logger: Logger;
   /** The port listened on, known once it is open. */

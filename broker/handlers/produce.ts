@@ -4,7 +4,9 @@
  * advertised all the same, because older librdkafka drops its codecs where version 0 is missing (KAFKA-18659).
  */
 import type { Appended, Log } from '../log/log.ts';
+import { isCompacted } from '../log/log-config.ts';
 import { produce } from '../protocol/apis/produce.ts';
+import { eachKey } from '../protocol/compacted-batch.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import {
   BATCH_HEADER_BYTES,
@@ -70,6 +72,7 @@ async function append(
 ): Promise<Appended> {
   const bytes = records ?? Buffer.alloc(0);
   const header = checkBatch(bytes, log.config.maxMessageBytes, context.version);
+  if (isCompacted(log.config)) checkKeys(bytes, header, context.settings.log.cleanerBatchBytes);
   // Nothing may come between this and the append: a marker written there would end the transaction before the batch.
   if (header.isTransactional) checkTransaction(log, header, transactionalId, context);
   const appended = log.append(bytes, header);
@@ -84,6 +87,20 @@ function checkTransaction(log: Log, header: BatchHeader, id: string | null, cont
     throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'a transactional batch without its id');
   }
   context.transactions.checkWrite(id, header, log.tp);
+}
+
+/** Throws INVALID_RECORD unless compaction can tell every record's key: the one case in which records are looked at. */
+function checkKeys(bytes: Buffer, header: BatchHeader, maxBytes: number): void {
+  const visit = ({ key }: { key: Buffer | null }) => {
+    if (key === null)
+      throw new KafkaError('INVALID_RECORD', 'a compacted topic takes only records with a key');
+  };
+  try {
+    eachKey(bytes, header, visit, maxBytes);
+  } catch (error) {
+    if (error instanceof KafkaError) throw new KafkaError('INVALID_RECORD', error.message);
+    throw error;
+  }
 }
 
 /** The header of what must be exactly one whole batch of format 2 as a producer may send it. Throws KafkaError. */

@@ -283,14 +283,6 @@ describe('fetch', () => {
     const newer = await fetchFrom(client, { topic: name, offset: 0, leaderEpoch: 7 });
     expect(newer.errorCode).toBe(code('UNKNOWN_LEADER_EPOCH'));
   });
-
-  test('fetch sessions are declined', async () => {
-    const name = await topic();
-    const body = { ...fetchBody({ topic: name, offset: 0 }), sessionId: 0, sessionEpoch: 0 };
-    expect((await client.request(fetch, 11, body)).sessionId).toBe(0);
-    const stale = await client.request(fetch, 11, { ...body, sessionId: 9, sessionEpoch: 3 });
-    expect(stale.errorCode).toBe(code('FETCH_SESSION_ID_NOT_FOUND'));
-  });
 });
 
 describe('topics', () => {
@@ -314,7 +306,7 @@ describe('topics', () => {
     ['an unknown setting', { configs: [{ name: 'retention.hours', value: '1' }] }, 'INVALID_CONFIG'],
     ['a value out of range', { configs: [{ name: 'segment.ms', value: '0' }] }, 'INVALID_CONFIG'],
     ['a value that is no number', { configs: [{ name: 'retention.ms', value: '1h' }] }, 'INVALID_CONFIG'],
-    ['compaction', { configs: [{ name: 'cleanup.policy', value: 'compact' }] }, 'INVALID_CONFIG'],
+    ['a policy of its own', { configs: [{ name: 'cleanup.policy', value: 'forget' }] }, 'INVALID_CONFIG'],
     ['two replicas', { replicationFactor: 2 }, 'INVALID_REPLICATION_FACTOR'],
     ['no partitions', { numPartitions: 0 }, 'INVALID_PARTITIONS'],
     ['a bad name', { name: 'a b' }, 'INVALID_TOPIC_EXCEPTION'],

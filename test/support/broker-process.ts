@@ -35,6 +35,10 @@ export class BrokerProcess implements AsyncDisposable {
     return new BrokerProcess(child, exited, Number(first[0]));
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** `kill -9`, and waits until the process is gone. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');

@@ -138,7 +138,7 @@ function checkCycles(sources: readonly Source[]): string[] {
 }
 
 const ENTRIES =
-  /^(cli\/main|loader\/task|bench\/main|vitest(\.real)?\.config|test\/real\/(bed\/cli|set-up)|test\/fault\/(main|support\/failpoint)|test\/support\/left-out-suite|test\/.*\.test)\.ts$/;
+  /^(cli\/main|loader\/task|bench\/main|vitest(\.real)?\.config|test\/real\/(bed\/cli|librdkafka\/main|set-up)|test\/fault\/(main|support\/failpoint)|test\/support\/left-out-suite|test\/.*\.test)\.ts$/;
 
 /** A source must be reached from what runs; one that only tests reach is unused. */
 function checkReachable(sources: readonly Source[]): string[] {

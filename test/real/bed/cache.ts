@@ -12,3 +12,5 @@ export const PACKAGES_DIRECTORY = join(CACHE, 'npm');
 export const RUN_DIRECTORY = join(CACHE, 'run');
 /** Programs in other languages, with the clients they use. */
 export const FOREIGN_DIRECTORY = join(CACHE, 'foreign');
+/** The sources of librdkafka with its test suite, built. */
+export const LIBRDKAFKA_DIRECTORY = join(CACHE, 'librdkafka');

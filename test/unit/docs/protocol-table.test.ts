@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { advertisedApis } from '../../../broker/handlers/api-versions.ts';
 import { HANDLERS } from '../../../broker/handlers/handlers.ts';
+import { MEANT, MISSING, PASSING } from '../../real/librdkafka/suite.ts';
 import { documentPath, markdownTable, readDocument, withTable } from '../../support/doc-table.ts';
 
 it('docs/protocol.md lists every API with the versions that the broker answers', async () => {
@@ -15,4 +16,13 @@ it('docs/protocol.md lists every API with the versions that the broker answers',
   const name = 'docs/protocol.md';
   const table = markdownTable(['key', 'API', 'versions', 'flexible from', 'advertised'], rows);
   await expect(withTable(readDocument(name), 'apis', table)).toMatchFileSnapshot(documentPath(name));
+});
+
+it("docs/protocol.md tells which of librdkafka's own tests do not pass, and why", async () => {
+  const name = 'docs/protocol.md';
+  const reasons = Map.groupBy(Object.keys(MISSING), (test) => MISSING[test]!);
+  const rows = [...reasons].map(([why, tests]) => [tests.map((test) => `\`${test}\``).join(', '), why]);
+  const pass = `${PASSING.size} of ${MEANT.length} in scope pass; the others:`;
+  const table = `${pass}\n\n${markdownTable(['tests', 'why not'], rows)}`;
+  await expect(withTable(readDocument(name), 'librdkafka', table)).toMatchFileSnapshot(documentPath(name));
 });

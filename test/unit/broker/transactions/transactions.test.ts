@@ -18,21 +18,28 @@ interface Opened {
   offsets: number[];
 }
 
+interface OpenTransactionsOptions {
+  refuse?: boolean;
+  log?: Logger;
+  now?: () => number;
+  limits?: Partial<Parameters<typeof Transactions.open>[0]['settings']>;
+}
+
 async function openTransactions(
   directory: LogDirectory,
-  { refuse = false, log = recordingLogger().log }: { refuse?: boolean; log?: Logger } = {},
+  { refuse = false, log = recordingLogger().log, now = Date.now, limits = {} }: OpenTransactionsOptions = {},
 ): Promise<Opened> {
   const offsets: number[] = [];
   const transactions = await Transactions.open({
     directory,
-    settings: brokerSettings('').transactions,
+    settings: { ...brokerSettings('').transactions, ...limits },
     groups: {
       async commit(_, each) {
         if (refuse) throw new Error('the broker dies here');
         offsets.push(...each.map(({ offset }) => offset));
       },
     },
-    now: Date.now,
+    now,
     logger: log,
   });
   return { transactions, offsets };
@@ -111,6 +118,46 @@ describe('a broker that stopped between a decision and its end', () => {
     expect([log.lastStableOffset, orphaned.lastStableOffset]).toEqual([0, 2]);
     expect(lines.join()).toContain('nobody knows the transaction of producer 77');
     await expect(appendMarker(orphaned, 77, 'commit', 2)).rejects.toThrow(/INVALID_PRODUCER_EPOCH/);
+    await transactions.stop();
+  });
+});
+
+describe('what transactional ids may cost', () => {
+  const request = { timeoutMs: 1000, expected: undefined };
+
+  test('an id not used for long is forgotten, also by the next start, and one in use never', async () => {
+    using dir = new TempDir();
+    await using directory = await openLogs(dir.path);
+    let nowMs = 0;
+    const options = { now: () => nowMs, limits: { idExpirationMs: 1_000, maxTimeoutMs: 10_000 } };
+    const { transactions } = await openTransactions(directory, options);
+    const { coordinator } = transactions;
+    await coordinator.initProducer('idle', request);
+    const busy = await coordinator.initProducer('busy', { ...request, timeoutMs: 10_000 });
+    await coordinator.addGroup('busy', busy, 'g');
+    nowMs = 5_000;
+    await coordinator.check();
+    await expect(coordinator.addGroup('idle', producer, 'g')).rejects.toThrow(/INVALID_PRODUCER_ID_MAPPING/);
+    await coordinator.addGroup('busy', busy, 'h');
+    await transactions.stop();
+    const again = await openTransactions(directory, options);
+    const forgotten = again.transactions.coordinator.end('idle', producer, 'commit');
+    await expect(forgotten).rejects.toThrow(/INVALID_PRODUCER_ID_MAPPING/);
+    await again.transactions.coordinator.end('busy', busy, 'commit');
+    await again.transactions.stop();
+  });
+
+  test('there is a limit to their number, and to what one transaction gathers', async () => {
+    using dir = new TempDir();
+    await using directory = await openLogs(dir.path);
+    const { transactions } = await openTransactions(directory, { limits: { maxIds: 1, maxPartitions: 2 } });
+    const { coordinator } = transactions;
+    const one = await coordinator.initProducer('one', request);
+    await expect(coordinator.initProducer('two', request)).rejects.toThrow(/broker\.transactions\.maxIds/);
+    await coordinator.addPartitions('one', one, PARTITIONS.slice(0, 2));
+    const third = coordinator.addPartitions('one', one, PARTITIONS);
+    await expect(third).rejects.toThrow(/broker\.transactions\.maxPartitions/);
+    await coordinator.end('one', one, 'abort');
     await transactions.stop();
   });
 });

@@ -13,7 +13,7 @@ import { type Figure, printFigures, printLine } from './report.ts';
 import { writeWebEvents } from './web-events.ts';
 
 const [TOPICS, PARTITIONS, PER_PARTITION] = [300, 4, 20];
-const [COLD_PARTITIONS, COLD_EVENTS, HOURS] = [4, 100_000, 2];
+const [COLD_PARTITIONS, COLD_EVENTS, HOURS] = [4, 200_000, 2];
 const HOT_EVENTS = 4 * COLD_PARTITIONS * COLD_EVENTS;
 
 export async function benchTopics(directory: string): Promise<void> {

@@ -4,7 +4,7 @@
 import type { Command } from 'commander';
 import { type Act, addExamples } from './command.ts';
 import { type CommandContext, stopped } from './context.ts';
-import { addSettingOption } from './options.ts';
+import { addBrokerOptions } from './options.ts';
 
 async function serve({ settings, log, out, signal }: CommandContext): Promise<void> {
   const { Broker } = await import('../broker/broker.ts');
@@ -17,10 +17,7 @@ async function serve({ settings, log, out, signal }: CommandContext): Promise<vo
 }
 
 export function define(command: Command, act: Act): void {
-  addSettingOption(command, '--host <address>', 'broker.host', 'address to listen on');
-  addSettingOption(command, '--port <port>', 'broker.port', 'port to listen on, 0: any');
-  addSettingOption(command, '--data <dir>', 'broker.dataDir', 'directory of the logs');
-  addSettingOption(command, '--node-id <id>', 'broker.nodeId', 'id of this broker');
+  addBrokerOptions(command);
   command.action(act<object>(serve));
   addExamples(command, [
     ['broker', 'on 127.0.0.1:9092 with its logs in ./millrace-data'],

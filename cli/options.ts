@@ -105,3 +105,11 @@ export function commonOptions(command: Command): CommonOptions {
   }
   return { configFile, json, set: [...set, ...shorts] };
 }
+
+/** The options of a command that runs a broker. */
+export function addBrokerOptions(command: Command): void {
+  addSettingOption(command, '--host <address>', 'broker.host', 'address to listen on');
+  addSettingOption(command, '--port <port>', 'broker.port', 'port to listen on, 0: any');
+  addSettingOption(command, '--data <dir>', 'broker.dataDir', 'directory of the logs');
+  addSettingOption(command, '--node-id <id>', 'broker.nodeId', 'id of this broker');
+}

@@ -4,7 +4,7 @@
 import type { Command } from 'commander';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
-import { addSettingOption } from './options.ts';
+import { addBrokerOptions } from './options.ts';
 import { runSchedule } from './schedule.ts';
 
 /** Where a client on this machine finds a broker that listens on every address. */
@@ -26,9 +26,7 @@ async function up(context: CommandContext): Promise<number> {
 }
 
 export function define(command: Command, act: Act): void {
-  addSettingOption(command, '--host <address>', 'broker.host', 'address to listen on');
-  addSettingOption(command, '--port <port>', 'broker.port', 'port to listen on, 0: any');
-  addSettingOption(command, '--data <dir>', 'broker.dataDir', 'directory of the logs');
+  addBrokerOptions(command);
   command.action(act<object>(up));
   addExamples(command, [
     ['up', 'a broker on 127.0.0.1:9092, its topics in ./warehouse, an hour complete at minute 7 of the next'],

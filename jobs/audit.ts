@@ -4,6 +4,7 @@
  * against the others.
  */
 import type { KafkaClient } from '../broker/client/client.ts';
+import { KafkaError } from '../broker/protocol/errors.ts';
 import type { Settings } from '../config/settings.ts';
 import { boundsOf, type LiveFile } from '../loader/fold.ts';
 import type { Hour } from '../loader/hour.ts';
@@ -26,7 +27,7 @@ import {
 } from './audit-produced.ts';
 import { type AuditedHour, verdictOf } from './audit-verdict.ts';
 
-/** Audits of a table that a run changes meanwhile. */
+/** Audits of a table that a run changes meanwhile, or of a log that retention does. */
 const LOOKS = 3;
 
 export interface AuditOptions {
@@ -56,7 +57,13 @@ export interface AuditResult {
 export async function audit(options: AuditOptions): Promise<AuditResult> {
   for (let look = 1; ; look++) {
     const state = await readTopicState(options.store, options.topic);
-    const result = await auditState(options, state);
+    const result = await auditState(options, state).catch((error: unknown) => {
+      // Retention took records between the look where the log begins and their reading: it begins elsewhere now.
+      if (look < LOOKS && error instanceof KafkaError && error.error === 'OFFSET_OUT_OF_RANGE')
+        return undefined;
+      throw error;
+    });
+    if (result === undefined) continue;
     if (result.ok || look === LOOKS) return result;
     // A run may have changed the table between the records and the files.
     if (isSameState(await readTopicState(options.store, options.topic), state)) return result;

@@ -31,7 +31,7 @@ import {
 } from './paths.ts';
 import { type Published, publishRecord } from './publish.ts';
 import { ReadAhead } from './read-ahead.ts';
-import { type RecordBodies, type RecordCache, walkThrough } from './record-cache.ts';
+import { BASE_KEY, type Kept, type RecordCache, walkThrough } from './record-cache.ts';
 import type { Store } from './store/store.ts';
 
 /** Looks at a chain that is not whole, after the first: what is whole the second time was only being changed. */
@@ -90,8 +90,17 @@ interface Look {
 
 /** The generations that a chain, or the log of rewrites, has a directory of; ascending. */
 export async function listGenerations(store: Store, directory: string): Promise<number[]> {
+  return [...(await timesOfGenerations(store, directory)).keys()];
+}
+
+/** The same with the time when something last came to each or went. */
+async function timesOfGenerations(store: Store, directory: string): Promise<Map<number, number>> {
   const entries = await store.list(directory);
-  return entries.flatMap(({ name }) => parseGenerationName(name) ?? []).sort((a, b) => a - b);
+  const times = entries.flatMap(({ name, modifiedMs }) => {
+    const generation = parseGenerationName(name);
+    return generation === undefined ? [] : [[generation, modifiedMs] as const];
+  });
+  return new Map(times.sort(([a], [b]) => a - b));
 }
 
 /** Whether a directory still has the generations it had: one without a base was not removed, it has none yet. */
@@ -110,15 +119,13 @@ async function readNewestGeneration(
   cache: RecordCache | undefined,
 ): Promise<Look> {
   const parent = partitionDirectory(topic, partition);
-  const generations = await listGenerations(store, parent);
-  for (const generation of generations.toReversed()) {
-    const body = await store.read(`${generationDirectory(topic, partition, generation)}/${BASE_NAME}`);
-    if (body === undefined) continue;
-    const older = generations.indexOf(generation);
-    const root = { ...rootOf(topic, partition, generation, body), older };
-    const look = await walkThrough(cache, { topic, name: `${partition}-${generation}` }, (kept, keep) =>
-      walk(store, { ...root, commits: [] }, kept, keep),
-    );
+  const times = await timesOfGenerations(store, parent);
+  const generations = [...times.keys()];
+  for (const [generation, modifiedMs] of [...times].reverse()) {
+    const at = { topic, partition, generation, older: generations.indexOf(generation) };
+    const directory = { topic, name: `${partition}-${generation}`, modifiedMs };
+    const look = await walkThrough(cache, directory, (kept, keep) => walk(store, at, kept, keep));
+    if (look.chain === undefined) continue; // it has no base yet, or no longer
     const isNewest =
       generation === generations.at(-1) || (await hasSameGenerations(store, parent, generations));
     return isNewest ? look : { ...look, isWhole: false };
@@ -130,37 +137,44 @@ async function readNewestGeneration(
   return { chain: undefined, isWhole: false, problem };
 }
 
-function rootOf(topic: string, partition: number, generation: number, body: Buffer): Chain {
-  const base = decodeBase(`${generationDirectory(topic, partition, generation)}/${BASE_NAME}`, body);
-  const at = { topic, partition, generation };
+/** Which generation of which chain, and how many there are below it. */
+type Place = Pick<Chain, 'topic' | 'partition' | 'generation' | 'older'>;
+
+function rootOf(at: Place, body: Buffer): Chain {
+  const base = decodeBase(`${directoryOf(at)}/${BASE_NAME}`, body);
   return {
     ...at,
     base,
     commits: [],
     seal: undefined,
-    older: 0,
     head: base.head,
     headSha256: sha256Of(body),
   };
 }
 
 /**
- * Walks from name to name until the next name is absent; the listing only tells which records to read ahead. What was
- * listed and isn't reached, or an empty listing whose generation is gone by now, asks for another look.
+ * Walks from the base from name to name until the next name is absent; the listing only tells which records to read
+ * ahead. What was listed and isn't reached, or an empty listing whose generation is gone by now, asks for another look.
  */
 async function walk(
   store: Store,
-  chain: Chain,
-  kept: RecordBodies,
+  at: Place,
+  { bodies: kept, isCurrent }: Kept,
   keep: (start: number, body: Buffer) => void,
 ): Promise<Look> {
-  const directory = directoryOf(chain);
+  const directory = directoryOf(at);
+  const root = isCurrent ? kept.get(BASE_KEY) : await store.read(`${directory}/${BASE_NAME}`);
+  if (root === undefined) return { chain: undefined, isWhole: true };
+  const chain = rootOf(at, root);
+  keep(BASE_KEY, root);
   const pathOf = (start: number) => `${directory}/${recordName(start)}`;
-  const listed = (await store.list(directory)).flatMap(({ name }) => parseRecordName(name) ?? []);
+  const listed = isCurrent
+    ? []
+    : (await store.list(directory)).flatMap(({ name }) => parseRecordName(name) ?? []);
   const bodies = new ReadAhead(store, pathOf, listed, kept);
   while (chain.seal === undefined) {
     const start = chain.head;
-    const body = await bodies.at(start);
+    const body = isCurrent ? kept.get(start) : await bodies.at(start);
     if (body === undefined) break;
     link(chain, pathOf(start), body);
     keep(start, body);
@@ -172,7 +186,8 @@ async function walk(
       isWhole: false,
       problem: `${directory}: ${recordName(stray)} is not reached from the chain, which ends at offset ${chain.head}; restore the missing record, nothing was changed`,
     };
-  const isThere = listed.length > 0 || (await store.stat(`${directory}/${BASE_NAME}`)) !== undefined;
+  const isThere =
+    isCurrent || listed.length > 0 || (await store.stat(`${directory}/${BASE_NAME}`)) !== undefined;
   return { chain, isWhole: isThere };
 }
 
@@ -226,7 +241,7 @@ export function withCommit(chain: Chain, record: Commit): Chain {
   return longer;
 }
 
-const directoryOf = ({ topic, partition, generation }: Chain) =>
+const directoryOf = ({ topic, partition, generation }: Place) =>
   generationDirectory(topic, partition, generation);
 
 /** Adds a record's bytes to a chain read so far, after checking that they continue it. */
@@ -274,7 +289,8 @@ export async function rootChain(
   // Once the name is taken nothing can come of what others staged for it.
   await store.remove(published === 'won' ? dirname(directory) : directory);
   // A later generation may have been sealed already, and this one be history.
-  if (published === 'won' && generation === 0) return rootOf(topic, partition, generation, body);
+  if (published === 'won' && generation === 0)
+    return rootOf({ topic, partition, generation, older: 0 }, body);
   const chain = await readChain(store, topic, partition);
   if (chain === undefined)
     throw new BrokenRecord(`${wantedPath(topic, want)} vanished after it was published; run the load again`);

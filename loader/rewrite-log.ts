@@ -22,7 +22,7 @@ import {
 } from './paths.ts';
 import { type Published, publishRecord } from './publish.ts';
 import { ReadAhead } from './read-ahead.ts';
-import { type RecordBodies, type RecordCache, walkThrough } from './record-cache.ts';
+import { type Kept, type RecordCache, walkThrough } from './record-cache.ts';
 import {
   decodeRewrite,
   decodeRewriteBase,
@@ -113,7 +113,7 @@ async function readGenerations(store: Store, topic: string, cache: RecordCache |
 async function walk(
   store: Store,
   log: RewriteLog,
-  kept: RecordBodies,
+  { bodies: kept }: Kept,
   keep: (seq: number, body: Buffer) => void,
 ): Promise<Look> {
   const directory = directoryOf(log);

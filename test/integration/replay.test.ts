@@ -65,6 +65,9 @@ const marked = (shop: Workshop, topic: string) =>
   everything(shop, topic).filter((path) => path.endsWith('/_SUCCESS'));
 const stagedOf = (shop: Workshop, topic: string) =>
   everything(shop, topic).filter((path) => path.startsWith('_loader/staging/'));
+/** Without the notes to judges that one process leaves when another has applied its rewrite for it: they are swept by age. */
+const filesStagedOf = (shop: Workshop, topic: string) =>
+  stagedOf(shop, topic).filter((path) => !/\/h-markers\/[^/]*\/withdrawn$/.test(path));
 
 describe('a replay of a part of the offsets', { timeout: 300_000 }, () => {
   const TOPIC = 'partial';
@@ -367,7 +370,7 @@ describe('beside other runs', { timeout: 300_000 }, () => {
     expect(await rowsOf(shop, topic)).toEqual(rows);
     await shop.load(topic);
     expect(marked(shop, topic)).toHaveLength(2);
-    expect(stagedOf(shop, topic)).toEqual([]);
+    expect(filesStagedOf(shop, topic)).toEqual([]);
   });
 
   test('a replay and loads leave every row once', async () => {
@@ -389,6 +392,6 @@ describe('beside other runs', { timeout: 300_000 }, () => {
     }
     await shop.load(topic);
     expect(marked(shop, topic)).toHaveLength(2);
-    expect(stagedOf(shop, topic)).toEqual([]);
+    expect(filesStagedOf(shop, topic)).toEqual([]);
   });
 });

@@ -1,7 +1,8 @@
 /**
  * The names and files of a made-up HDFS, with the rules of the real one that clients trip over: a rename of the old kind
  * says `false` for three reasons and moves into an existing directory; one with options throws; ids stay with a file
- * through renames; components hold no colon; a space quota counts whole blocks while a file is written.
+ * through renames; components hold no colon; a space quota counts whole blocks while a file is written; a directory
+ * bears the time when a name last came to it or went.
  */
 
 /** An error as a NameNode tells it. */
@@ -31,6 +32,8 @@ export class FakeHdfsNamespace {
   #nextId = 16_386;
   /** Bytes left to write, counted in blocks; undefined: as many as one likes. */
   quotaBytes: number | undefined;
+  /** Times of directories are told as if this had passed since. */
+  directoriesAgeMs = 0;
   /** Paths below which nobody may write. */
   denied: RegExp | undefined;
 
@@ -40,6 +43,11 @@ export class FakeHdfsNamespace {
 
   #inode(data: Buffer | undefined, blockSize = 0): Inode {
     return { id: this.#nextId++, data, modifiedMs: Date.now(), blockSize };
+  }
+
+  #touch(directory: string): void {
+    const found = this.#inodes.get(directory);
+    if (found !== undefined) found.modifiedMs = Math.max(found.modifiedMs, Date.now());
   }
 
   #missing(path: string): RemoteError {
@@ -84,7 +92,7 @@ export class FakeHdfsNamespace {
       type,
       length,
       blockSize,
-      modificationTime: modifiedMs,
+      modificationTime: modifiedMs - (data === undefined ? this.directoriesAgeMs : 0),
       ...(withId && { fileId: id }),
     };
   }
@@ -109,7 +117,9 @@ export class FakeHdfsNamespace {
           at === path ? 'FileAlreadyExistsException' : 'ParentNotDirectoryException',
           `${at} is not a directory`,
         );
-      if (found === undefined) this.#inodes.set(at, this.#inode(undefined));
+      if (found !== undefined) continue;
+      this.#inodes.set(at, this.#inode(undefined));
+      this.#touch(parentOf(at));
     }
     return true;
   }
@@ -122,6 +132,7 @@ export class FakeHdfsNamespace {
       throw new RemoteError('FileAlreadyExistsException', `${path} for client 127.0.0.1 already exists`);
     if (parentOf(path) !== '/') this.mkdirs(parentOf(path));
     this.#inodes.set(path, this.#inode(Buffer.alloc(0), blockSize));
+    this.#touch(parentOf(path));
   }
 
   /** Closes a file with what arrived; the quota is asked for first, when the file is there already. */
@@ -142,6 +153,7 @@ export class FakeHdfsNamespace {
     this.#checkWrite(path);
     const gone = [...this.#inodes.keys()].filter((name) => name === path || name.startsWith(`${path}/`));
     for (const name of gone) this.#inodes.delete(name);
+    if (gone.length > 0) this.#touch(parentOf(path));
     return gone.length > 0;
   }
 
@@ -151,6 +163,7 @@ export class FakeHdfsNamespace {
         this.#inodes.delete(name);
         this.#inodes.set(`${to}${name.slice(from.length)}`, inode);
       }
+    for (const directory of [parentOf(from), parentOf(to)]) this.#touch(directory);
   }
 
   /** The rename without options: never throws for what a client would like to know. */

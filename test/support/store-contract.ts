@@ -8,8 +8,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Store, StoreError } from '../../loader/store/store.ts';
 
-/** Runs the contract against stores that `open` makes; each test works below a directory of its own. */
-export function storeContract(name: string, open: () => Promise<Store>): void {
+/**
+ * Runs the contract against stores that `open` makes; each test works below a directory of its own. `hasTimes`: whether
+ * directories tell when something came to them, which those in HDFS must.
+ */
+export function storeContract(name: string, open: () => Promise<Store>, { hasTimes = true } = {}): void {
   describe(`${name} keeps the store's promises`, () => {
     let store: Store;
     let local: string;
@@ -68,6 +71,27 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
         ['d', 'directory'],
       ]);
     });
+
+    if (hasTimes)
+      it('tells by the time of a directory, in the listing of its parent, that a name came to it', async () => {
+        const dir = place();
+        await store.makeDirectory(`${dir}/names`);
+        const timeOf = async () => (await store.list(dir))[0]?.modifiedMs;
+        let before = await timeOf();
+        const changed = async () => {
+          await expect.poll(timeOf).not.toBe(before);
+          before = await timeOf();
+        };
+        for (const n of ['a', 'b']) {
+          await store.create(`${dir}/tmp-${n}/tmp`, n);
+          expect(await timeOf()).toBe(before);
+          await new Promise((resolve) => {
+            setTimeout(resolve, 20); // times are told in milliseconds, and a file system's clock may tick every ten
+          });
+          expect(await store.publish(`${dir}/tmp-${n}/tmp`, `${dir}/names/${n}`)).toBe('published');
+          await changed();
+        }
+      });
 
     it('publishes to exactly one of many', async () => {
       const dir = place();

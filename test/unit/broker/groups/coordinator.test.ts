@@ -16,6 +16,9 @@ class Bench {
   nowMs = START;
   readonly coordinator: Coordinator;
   readonly log: KeyedRecord[] = [];
+  /** What the log does not take yet, while it is held up. */
+  readonly held: Extract<Effect, { kind: 'store' }>[] = [];
+  isHeldUp = false;
   #ids = 0;
   #tickets = 0;
 
@@ -39,6 +42,7 @@ class Bench {
   #do(effects: Effect[], answers: Map<number, Answer>): void {
     for (const effect of effects) {
       if (effect.kind === 'answer') answers.set(effect.ticket, effect.answer);
+      else if (this.isHeldUp) this.held.push(effect);
       else {
         this.log.push(...effect.records);
         this.#do(this.coordinator.stored(effect.groupId, effect.after, undefined, this.nowMs), answers);
@@ -181,4 +185,17 @@ describe('what groups take', () => {
       ...(bench.coordinator.get('group')?.offsets.all() ?? []),
     ]);
   });
+});
+
+test('an assignment that gets to the log when its generation is over is handed to nobody', () => {
+  const bench = new Bench();
+  bench.isHeldUp = true;
+  bench.member('group');
+  expect(bench.coordinator.get('group')?.state).toBe('CompletingRebalance');
+  bench.join('group');
+  expect(bench.coordinator.get('group')?.state).toBe('PreparingRebalance');
+  for (const { groupId, after } of bench.held) {
+    expect(bench.coordinator.stored(groupId, after, undefined, bench.nowMs)).toEqual([]);
+  }
+  expect(bench.coordinator.get('group')?.state).toBe('PreparingRebalance');
 });

@@ -27,8 +27,8 @@ import { Segment } from './segment.ts';
 import { installCleaned } from './segment-swap.ts';
 
 const fdatasync = promisify(fs.fdatasync);
-/** Read and written at once. */
-const CHUNK_BYTES = 1024 * 1024;
+/** Read and written at once; between two chunks others have their turn. */
+const CHUNK_BYTES = 256 * 1024;
 
 /** Ends a pass whose log is closed, deleted, or changed meanwhile; nothing is wrong. */
 export class CompactionStopped extends Error {

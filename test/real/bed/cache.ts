@@ -10,3 +10,5 @@ export const JARS_DIRECTORY = join(CACHE, 'jars');
 /** npm packages that millrace does without and the real suite doesn't. */
 export const PACKAGES_DIRECTORY = join(CACHE, 'npm');
 export const RUN_DIRECTORY = join(CACHE, 'run');
+/** Programs in other languages, with the clients they use. */
+export const FOREIGN_DIRECTORY = join(CACHE, 'foreign');

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
+import { KeyedTopic } from '../../../../broker/log/keyed-topic.ts';
 import type { Log } from '../../../../broker/log/log.ts';
 import type { LogDirectory } from '../../../../broker/log/log-directory.ts';
 import type { CodecName } from '../../../../broker/protocol/compression.ts';
@@ -239,13 +240,15 @@ describe('compaction', () => {
   test('a producer’s last batch leaves its sequence behind, though its records are gone', async () => {
     using dir = new TempDir();
     using killed = new TempDir();
-    const { directory, log } = await smallLog(dir.path);
+    // Several batches a segment: only the last of each stays by itself.
+    const { directory, log } = await smallLog(dir.path, { 'segment.bytes': '400' });
     await using _open = directory;
     await send(log, [pair('a', '1')], { producerId: 9, baseSequence: 0 });
     await send(log, [pair('a', '2')], { producerId: 9, baseSequence: 1 });
-    for (let i = 0; i < 3; i++) await send(log, [pair('a', 'later')]);
+    for (let i = 0; i < 8; i++) await send(log, [pair('a', 'later')]);
     await clean(directory);
-    expect(keysIn(log)).toEqual(['a@3', 'a@4']);
+    expect(keysIn(log)).not.toContain('a@1');
+    expect(log.segments[0]?.endOffset).toBeGreaterThan(3);
     copyAsKilled(dir.path, killed.path);
     for (const name of fs.readdirSync(killed.join('events-0')).filter((file) => file.endsWith('.snapshot'))) {
       fs.rmSync(killed.join(`events-0/${name}`));
@@ -256,6 +259,23 @@ describe('compaction', () => {
     );
     const [repeated] = await send(logOf(again), [pair('a', '2')], { producerId: 9, baseSequence: 1 });
     expect(repeated?.offset).toBe(1);
+  });
+
+  test('the broker’s own topics are compacted too, and replayed to the same values', async () => {
+    using dir = new TempDir();
+    const { directory } = await smallLog(dir.path);
+    await using _open = directory;
+    const own = new KeyedTopic({ directory, name: '__consumer_offsets', partitions: 1, now: Date.now });
+    for (let i = 0; i < 20; i++) {
+      await own.append(0, [{ key: Buffer.from(`k${i % 2}`), value: Buffer.from(String(i)) }]);
+    }
+    const log = directory.log({ topic: '__consumer_offsets', partition: 0 });
+    log.rollIfIdle();
+    await log.sync();
+    await directory.cleaner.clean();
+    const seen: string[] = [];
+    await own.replay(({ key, value }) => void seen.push(`${key}=${value}`));
+    expect(seen).toEqual(['k0=18', 'k1=19']);
   });
 
   test('no answer to a read is without records while any follow', async () => {

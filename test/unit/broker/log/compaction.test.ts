@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
+import { KeyedTopic } from '../../../../broker/log/keyed-topic.ts';
 import type { Log } from '../../../../broker/log/log.ts';
 import type { LogDirectory } from '../../../../broker/log/log-directory.ts';
 import type { CodecName } from '../../../../broker/protocol/compression.ts';
@@ -258,6 +259,23 @@ describe('compaction', () => {
     );
     const [repeated] = await send(logOf(again), [pair('a', '2')], { producerId: 9, baseSequence: 1 });
     expect(repeated?.offset).toBe(1);
+  });
+
+  test('the broker’s own topics are compacted too, and replayed to the same values', async () => {
+    using dir = new TempDir();
+    const { directory } = await smallLog(dir.path);
+    await using _open = directory;
+    const own = new KeyedTopic({ directory, name: '__consumer_offsets', partitions: 1, now: Date.now });
+    for (let i = 0; i < 20; i++) {
+      await own.append(0, [{ key: Buffer.from(`k${i % 2}`), value: Buffer.from(String(i)) }]);
+    }
+    const log = directory.log({ topic: '__consumer_offsets', partition: 0 });
+    log.rollIfIdle();
+    await log.sync();
+    await directory.cleaner.clean();
+    const seen: string[] = [];
+    await own.replay(({ key, value }) => void seen.push(`${key}=${value}`));
+    expect(seen).toEqual(['k0=18', 'k1=19']);
   });
 
   test('no answer to a read is without records while any follow', async () => {

@@ -1,5 +1,5 @@
 /**
- * `millrace status`: brokers, topics, lag and complete hours at a glance.
+ * `millrace status`: brokers, topics, lag and complete hours at a glance, and the consumer groups.
  */
 import type { Command } from 'commander';
 import type { KafkaClient } from '../broker/client/client.ts';
@@ -11,6 +11,7 @@ import type { Store } from '../loader/store/store.ts';
 import { readTopicState } from '../loader/table-state.ts';
 import { type Act, addExamples } from './command.ts';
 import type { CommandContext } from './context.ts';
+import { groupStatuses, groupsText } from './group-status.ts';
 import { connect, openWarehouse } from './resources.ts';
 import { tableText } from './table.ts';
 import { topicOffsets, topicsInWarehouse } from './topic-offsets.ts';
@@ -69,12 +70,14 @@ async function status(context: CommandContext): Promise<void> {
   await using client = await connect(context);
   await using store = await openWarehouse(context);
   const cluster = await client.metadata(null);
-  const names = new Set([...cluster.topics.map(({ name }) => name), ...(await topicsInWarehouse(store))]);
+  const own = cluster.topics.filter(({ internal }) => !internal).map(({ name }) => name);
+  const names = new Set([...own, ...(await topicsInWarehouse(store))]);
   const topics = [];
   for (const name of [...names].sort()) topics.push(await topicStatus(client, store, name));
   const { clusterId, controllerId, brokers } = cluster;
   const schedule = await scheduleStatus(store);
-  out.object({ clusterId, controllerId, brokers, warehouse: store.url, topics, schedule });
+  const groups = await groupStatuses(client, cluster);
+  out.object({ clusterId, controllerId, brokers, warehouse: store.url, topics, schedule, groups });
 
   out.line(
     `cluster ${clusterId}: ${brokers.map((b) => `broker ${b.nodeId} at ${b.host}:${b.port}`).join(', ')}`,
@@ -106,6 +109,7 @@ async function status(context: CommandContext): Promise<void> {
   ];
   out.line(topics.length === 0 ? 'no topics yet' : tableText(head, rows));
   for (const problem of topics.flatMap(({ problems }) => problems)) out.line(`stopped: ${problem}`);
+  if (groups.length > 0) out.line(`\n${groupsText(groups)}`);
 }
 
 export function define(command: Command, act: Act): void {

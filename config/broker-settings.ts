@@ -67,10 +67,46 @@ const log = z.strictObject({
     .max(1)
     .default(0.5)
     .describe('a log is compacted when more than this share of its bytes was not compacted yet'),
+  cleanerIntervalMs: ms(100, DAY)
+    .default(15 * SECOND)
+    .describe('time between two looks for logs to compact'),
+  cleanerMapBytes: bytes(KiB, 2 * GiB)
+    .default(32 * MiB)
+    .describe('memory for the keys of one compaction, about 30 bytes each; more keys take several passes'),
+  cleanerBatchBytes: bytes(KiB, GiB)
+    .default(64 * MiB)
+    .describe('largest batch of a compacted topic when decompressed'),
   retentionRequiresLoad: z
     .boolean()
     .default(false)
     .describe('whether retention and disk budget keep what the loader has not reported as loaded'),
+});
+
+const transactions = z.strictObject({
+  maxTimeoutMs: ms(SECOND, 7 * DAY)
+    .default(15 * 60 * SECOND)
+    .describe(
+      'longest time a producer may ask for its transactions; what is open longer than asked is aborted',
+    ),
+  maxPartitions: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1_000)
+    .describe('partitions, groups and committed offsets of one transaction, each'),
+  maxIds: z.int().min(1).max(1_000_000).default(10_000).describe('transactional ids kept at a time'),
+  idExpirationMs: ms(SECOND, 365 * DAY)
+    .default(7 * DAY)
+    .describe('a transactional id is forgotten after this idle time'),
+  checkIntervalMs: ms(100, HOUR)
+    .default(5 * SECOND)
+    .describe('time between two looks for transactions and ids whose time is over'),
+  partitions: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(4)
+    .describe('partitions of __transaction_state, when it is made'),
 });
 
 const groups = z.strictObject({
@@ -108,6 +144,24 @@ const groups = z.strictObject({
     .max(1_000)
     .default(4)
     .describe('partitions of __consumer_offsets; only counts until the first group is there'),
+});
+
+const fetchSessions = z.strictObject({
+  slots: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1_000)
+    .describe('fetch sessions at a time (max.incremental.fetch.session.cache.slots); 0: none'),
+  maxPartitions: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(100_000)
+    .describe('partitions of all fetch sessions together'),
+  evictionMs: ms(0, DAY)
+    .default(120 * SECOND)
+    .describe('a session unused for this long makes room for any other, one this old for a larger one'),
 });
 
 export const broker = z.strictObject({
@@ -150,6 +204,8 @@ export const broker = z.strictObject({
     .max(249)
     .default('millrace-loader')
     .describe('group whose committed offsets say what is loaded, for retention.requires.load'),
+  transactions: transactions.prefault({}),
+  fetchSessions: fetchSessions.prefault({}),
   log: log.prefault({}),
   groups: groups.prefault({}),
 });

@@ -216,8 +216,8 @@ export class Coordinator {
       for (const assignment of request.assignments.values()) bytes += assignment.length;
       return bytes > room ? 'GROUP_MAX_SIZE_REACHED' : undefined;
     }
-    if (request.kind === 'commit' && commitBytes(request) > room) return 'INVALID_COMMIT_OFFSET_SIZE';
-    return undefined;
+    if (request.kind !== 'commit' || request.isDecided) return undefined;
+    return commitBytes(request) > room ? 'INVALID_COMMIT_OFFSET_SIZE' : undefined;
   }
 }
 

@@ -57,6 +57,8 @@ export interface CommitRequest extends MemberIdentity {
   /** -1: not a member's. */
   generation: number;
   offsets: readonly OffsetCommit[];
+  /** A transaction's, checked when they were sent and decided since: nothing stands against them any more. */
+  isDecided?: true;
 }
 
 export interface DeleteGroupRequest {

@@ -48,7 +48,8 @@ export function commit(group: Group, request: CommitRequest, ticket: Ticket, tur
 }
 
 function commitProblem(group: Group, request: CommitRequest): ErrorName | undefined {
-  const { generation, memberId, instanceId } = request;
+  const { generation, memberId, instanceId, isDecided } = request;
+  if (isDecided) return undefined;
   if (generation < 0 && memberId === '' && instanceId === null) {
     return group.state === 'Empty' ? undefined : 'UNKNOWN_MEMBER_ID';
   }

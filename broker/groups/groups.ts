@@ -37,7 +37,8 @@ export class Groups {
   readonly #coordinator: Coordinator;
   readonly #waiting = new Map<Ticket, (answer: Answer) => void>();
   readonly #alarms = new Map<string, Alarm>();
-  readonly #storing = new Set<Promise<void>>();
+  /** What is being stored last of each group; a group's records are stored in their order. */
+  readonly #storing = new Map<string, Promise<void>>();
   #unreadable: ReadonlyMap<number, Error> = new Map();
   #expiryTimer: NodeJS.Timeout | undefined;
   #nextTicket: Ticket = 0;
@@ -118,6 +119,11 @@ export class Groups {
     return this.#isUnreadable(groupId) ? 'COORDINATOR_NOT_AVAILABLE' : undefined;
   }
 
+  /** Resolves when all that a group was asked to store so far is stored: who committed then finds it. */
+  async settled(groupId: string): Promise<void> {
+    await this.#storing.get(groupId);
+  }
+
   /** A group as it is now, to look at. Throws COORDINATOR_NOT_AVAILABLE if it may be there and cannot be read. */
   get(groupId: string): Group | undefined {
     if (this.#isUnreadable(groupId)) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', groupId);
@@ -155,11 +161,11 @@ export class Groups {
 
   #store({ groupId, records, after }: StoreEffect): Promise<void> {
     const stored = this.#append(groupId, records).then((error) => {
-      this.#storing.delete(stored);
+      if (this.#storing.get(groupId) === stored) this.#storing.delete(groupId);
       this.#run(this.#coordinator.stored(groupId, after, error, this.#input.now()));
       this.#arm(groupId);
     });
-    this.#storing.add(stored);
+    this.#storing.set(groupId, stored);
     return stored;
   }
 
@@ -200,6 +206,6 @@ export class Groups {
     for (const { timer } of this.#alarms.values()) clearTimeout(timer);
     this.#alarms.clear();
     this.#run(this.#coordinator.close(this.#input.now()));
-    while (this.#storing.size > 0) await Promise.all(this.#storing);
+    while (this.#storing.size > 0) await Promise.all(this.#storing.values());
   }
 }

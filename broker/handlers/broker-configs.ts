@@ -47,6 +47,11 @@ const BROKER_CONFIGS: Record<string, BrokerConfig> = {
     value: ({ maxConnections }) => maxConnections,
     help: 'broker.maxConnections: further connections are closed at once',
   },
+  'max.incremental.fetch.session.cache.slots': {
+    type: 'INT',
+    value: ({ fetchSessions }) => fetchSessions.slots,
+    help: 'broker.fetchSessions.slots: fetch sessions at a time',
+  },
   'num.partitions': {
     type: 'INT',
     value: ({ numPartitions }) => numPartitions,
@@ -56,6 +61,16 @@ const BROKER_CONFIGS: Record<string, BrokerConfig> = {
     type: 'INT',
     value: ({ maxRequestBytes }) => maxRequestBytes,
     help: 'broker.maxRequestBytes: a larger request frame closes its connection',
+  },
+  'transaction.max.timeout.ms': {
+    type: 'INT',
+    value: ({ transactions }) => transactions.maxTimeoutMs,
+    help: 'broker.transactions.maxTimeoutMs: longest time a producer may ask for its transactions',
+  },
+  'transactional.id.expiration.ms': {
+    type: 'INT',
+    value: ({ transactions }) => transactions.idExpirationMs,
+    help: 'broker.transactions.idExpirationMs: a transactional id is forgotten after this idle time',
   },
 };
 

@@ -1,16 +1,16 @@
 /**
  * Fetch: whole batches as they lie in the log, within the byte limits of the partition, the request and the broker, the
  * first one always whole (KIP-74); under read_committed only what lies below the last stable offset, and the aborted
- * transactions in it by name (KIP-98). With too little there it waits for more, up to maxWaitMs. Fetch sessions are declined
- * by session id 0: every request names all its partitions (KIP-227).
+ * transactions in it by name (KIP-98). With too little there it waits for more, up to maxWaitMs. What a fetch session knows
+ * already is left out of its answers (KIP-227).
  */
 import type { Log } from '../log/log.ts';
 import type { ReadBatches } from '../log/log-reader.ts';
 import { abortedWithin } from '../log/segment.ts';
 import { fetch } from '../protocol/apis/fetch.ts';
-import { KafkaError } from '../protocol/errors.ts';
-import type { Request, ResponseInput } from '../protocol/schema.ts';
+import type { Request } from '../protocol/schema.ts';
 import { waitForBytes } from './delayed.ts';
+import type { Answered, PartitionRequest, PartitionResponse, Wanted } from './fetch-sessions.ts';
 import { checkLeaderEpoch, handler, orCode, type RequestContext } from './handler.ts';
 
 /** Longer waits are cut to this; the client just asks again. */
@@ -18,15 +18,12 @@ const MAX_WAIT_MS = 5 * 60 * 1000;
 const NOTHING = Buffer.alloc(0);
 
 type FetchRequest = Request<typeof fetch>;
-type PartitionRequest = FetchRequest['topics'][number]['partitions'][number];
-type TopicResponse = ResponseInput<typeof fetch>['responses'][number];
-type PartitionResponse = TopicResponse['partitions'][number];
 
 const READ_COMMITTED = 1;
 
 /** One look at all partitions. */
 interface Look {
-  responses: TopicResponse[];
+  answers: Answered[];
   logs: Log[];
   reads: ReadBatches[];
   bytes: number;
@@ -36,47 +33,47 @@ interface Look {
 
 /** Answers fetch requests. */
 export const handleFetch = handler(fetch, async (request, context) => {
-  if (request.sessionId !== 0 && request.sessionEpoch > 0) {
-    throw new KafkaError('FETCH_SESSION_ID_NOT_FOUND', `session ${request.sessionId}`);
-  }
-  let look = await lookAt(request, context);
+  const turn = context.fetchSessions.begin(request, context.now());
+  let look = await lookAt(turn.wanted, request, context);
   const missing = request.minBytes - look.bytes;
   if (missing > 0 && request.maxWaitMs > 0 && !look.isUrgent && look.logs.length > 0) {
     for (const { release } of look.reads) release();
     const waitMs = Math.min(request.maxWaitMs, MAX_WAIT_MS);
     const isCommitted = request.isolationLevel === READ_COMMITTED;
     await waitForBytes(look.logs, { bytes: missing, isCommitted }, waitMs, context.closed);
-    look = await lookAt(request, context);
+    look = await lookAt(turn.wanted, request, context);
   }
-  const { reads, responses } = look;
+  const { reads, answers } = look;
   context.afterSent(() => {
     for (const { release } of reads) release();
   });
-  return { sessionId: 0, responses };
+  return turn.finish(answers);
 });
 
-async function lookAt(request: FetchRequest, context: RequestContext): Promise<Look> {
-  const look: Look = { responses: [], logs: [], reads: [], bytes: 0, isUrgent: false };
+async function lookAt(
+  partitions: readonly Wanted[],
+  request: FetchRequest,
+  context: RequestContext,
+): Promise<Look> {
+  const look: Look = { answers: [], logs: [], reads: [], bytes: 0, isUrgent: false };
   const maxBytes = Math.min(request.maxBytes, context.settings.fetchMaxBytes);
-  for (const { topic, partitions } of request.topics) {
-    const answers: PartitionResponse[] = [];
-    for (const wanted of partitions) {
-      const answer = await orCode(
-        context,
-        () =>
-          readPartition(look, context.directory.log({ topic, partition: wanted.partition }), {
-            ...wanted,
-            maxBytes,
-            isCommitted: request.isolationLevel === READ_COMMITTED,
-          }),
-        (errorCode) => {
-          look.isUrgent = true;
-          return { partitionIndex: wanted.partition, errorCode, highWatermark: -1, records: NOTHING };
-        },
-      );
-      answers.push(answer);
-    }
-    look.responses.push({ topic, partitions: answers });
+  const isCommitted = request.isolationLevel === READ_COMMITTED;
+  for (const { topic, wanted } of partitions) {
+    const { partition } = wanted;
+    const answer = await orCode(
+      context,
+      () =>
+        readPartition(look, context.directory.log({ topic, partition }), {
+          ...wanted,
+          maxBytes,
+          isCommitted,
+        }),
+      (errorCode) => {
+        look.isUrgent = true;
+        return { partitionIndex: partition, errorCode, highWatermark: -1, records: NOTHING };
+      },
+    );
+    look.answers.push({ topic, answer });
   }
   return look;
 }

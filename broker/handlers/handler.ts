@@ -10,12 +10,16 @@ import type { LogDirectory } from '../log/log-directory.ts';
 import { type ErrorName, KafkaError } from '../protocol/errors.ts';
 import type { Api, ReadOf, Shape, WriteOf } from '../protocol/schema.ts';
 import { isInternalTopic } from '../topic-partition.ts';
+import type { TransactionCoordinator } from '../transactions/coordinator.ts';
+import type { FetchSessions } from './fetch-sessions.ts';
 
 /** The parts of the broker that handlers work on. */
 export interface BrokerContext {
   settings: Settings['broker'];
   directory: LogDirectory;
   groups: Groups;
+  transactions: TransactionCoordinator;
+  fetchSessions: FetchSessions;
   now: () => number;
   logger: Logger;
   /** The port listened on, known once it is open. */

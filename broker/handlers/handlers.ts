@@ -1,6 +1,8 @@
 /**
  * The APIs that the broker serves: the list that dispatch looks in and ApiVersions advertises.
  */
+import { handleAddOffsetsToTxn } from './add-offsets-to-txn.ts';
+import { handleAddPartitionsToTxn } from './add-partitions-to-txn.ts';
 import { handleAlterConfigs } from './alter-configs.ts';
 import { makeApiVersionsHandler } from './api-versions.ts';
 import { handleCreatePartitions } from './create-partitions.ts';
@@ -11,6 +13,7 @@ import { handleDeleteTopics } from './delete-topics.ts';
 import { handleDescribeCluster } from './describe-cluster.ts';
 import { handleDescribeConfigs } from './describe-configs.ts';
 import { handleDescribeGroups } from './describe-groups.ts';
+import { handleEndTxn } from './end-txn.ts';
 import { handleFetch } from './fetch.ts';
 import { handleFindCoordinator } from './find-coordinator.ts';
 import type { Handler } from './handler.ts';
@@ -28,6 +31,7 @@ import { handleOffsetFetch } from './offset-fetch.ts';
 import { handleOffsetForLeaderEpoch } from './offset-for-leader-epoch.ts';
 import { handleProduce } from './produce.ts';
 import { handleSyncGroup } from './sync-group.ts';
+import { handleTxnOffsetCommit } from './txn-offset-commit.ts';
 
 export const HANDLERS: readonly Handler[] = [
   handleProduce,
@@ -49,6 +53,10 @@ export const HANDLERS: readonly Handler[] = [
   handleDeleteRecords,
   handleInitProducerId,
   handleOffsetForLeaderEpoch,
+  handleAddPartitionsToTxn,
+  handleAddOffsetsToTxn,
+  handleEndTxn,
+  handleTxnOffsetCommit,
   handleCreatePartitions,
   handleDescribeConfigs,
   handleAlterConfigs,

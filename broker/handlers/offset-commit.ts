@@ -23,7 +23,7 @@ export const handleOffsetCommit = handler(offsetCommit, async (request, context)
     name,
     partitions: partitions.map((each) => {
       const { partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata } = each;
-      const error = problem(name, each, context);
+      const error = offsetProblem(name, each, context);
       if (error === undefined) {
         const metadata = committedMetadata ?? '';
         const leaderEpoch = committedLeaderEpoch;
@@ -52,9 +52,14 @@ export const handleOffsetCommit = handler(offsetCommit, async (request, context)
   };
 });
 
-function problem(
+/** What stands against committing an offset of a partition. */
+export function offsetProblem(
   topic: string,
-  { partitionIndex, committedOffset, committedMetadata }: PartitionRequest,
+  {
+    partitionIndex,
+    committedOffset,
+    committedMetadata,
+  }: Pick<PartitionRequest, 'partitionIndex' | 'committedOffset' | 'committedMetadata'>,
   { directory, settings }: RequestContext,
 ): ErrorName | undefined {
   const partitions = directory.topics.get(topic)?.partitions ?? 0;

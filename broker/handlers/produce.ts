@@ -4,7 +4,9 @@
  * advertised all the same, because older librdkafka drops its codecs where version 0 is missing (KAFKA-18659).
  */
 import type { Appended, Log } from '../log/log.ts';
+import { isCompacted } from '../log/log-config.ts';
 import { produce } from '../protocol/apis/produce.ts';
+import { eachKey } from '../protocol/compacted-batch.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import {
   BATCH_HEADER_BYTES,
@@ -23,7 +25,7 @@ const NO_ANSWER = 0;
 
 /** Answers produce requests. */
 export const handleProduce = handler(produce, async ({ acks, topicData, transactionalId }, context) => {
-  const check = () => checkRequest(acks, transactionalId, context.version);
+  const check = () => checkRequest(acks, context.version);
   const failures: string[] = [];
   const responses = topicData.map(async ({ name, partitionData }) => {
     const answers = partitionData.map(({ index, records }) =>
@@ -33,7 +35,12 @@ export const handleProduce = handler(produce, async ({ acks, topicData, transact
           check();
           refuseInternal(name);
           const log = context.directory.log({ topic: name, partition: index });
-          const { baseOffset, logAppendTimeMs = -1 } = await append(log, records, acks, context);
+          const { baseOffset, logAppendTimeMs = -1 } = await append(
+            log,
+            records,
+            { acks, transactionalId },
+            context,
+          );
           return { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.logStartOffset };
         },
         (errorCode, errorMessage) => {
@@ -52,26 +59,48 @@ export const handleProduce = handler(produce, async ({ acks, topicData, transact
   return undefined;
 });
 
-function checkRequest(acks: number, transactionalId: string | null, version: number): void {
+function checkRequest(acks: number, version: number): void {
   if (version < FIRST_VERSION_SERVED) throw new KafkaError('UNSUPPORTED_VERSION', `Produce ${version}`);
   if (acks < -1 || acks > 1) throw new KafkaError('INVALID_REQUIRED_ACKS', `acks=${acks}`);
-  if (transactionalId !== null) {
-    throw new KafkaError('INVALID_TXN_STATE', 'transactions are not served');
-  }
 }
 
 async function append(
   log: Log,
   records: Buffer | null,
-  acks: number,
+  { acks, transactionalId }: { acks: number; transactionalId: string | null },
   context: RequestContext,
 ): Promise<Appended> {
   const bytes = records ?? Buffer.alloc(0);
   const header = checkBatch(bytes, log.config.maxMessageBytes, context.version);
+  if (isCompacted(log.config)) checkKeys(bytes, header, context.settings.log.cleanerBatchBytes);
+  // Nothing may come between this and the append: a marker written there would end the transaction before the batch.
+  if (header.isTransactional) checkTransaction(log, header, transactionalId, context);
   const appended = log.append(bytes, header);
   // Even with acks=0: the request's memory is used again once it is served, so it must be written by then.
   await log.acknowledged(appended.endOffset, acks === ALL_REPLICAS);
   return appended;
+}
+
+/** Throws unless the batch belongs to its producer's open transaction: else nobody would ever end it (KIP-890). */
+function checkTransaction(log: Log, header: BatchHeader, id: string | null, context: RequestContext): void {
+  if (id === null) {
+    throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'a transactional batch without its id');
+  }
+  context.transactions.checkWrite(id, header, log.tp);
+}
+
+/** Throws INVALID_RECORD unless compaction can tell every record's key: the one case in which records are looked at. */
+function checkKeys(bytes: Buffer, header: BatchHeader, maxBytes: number): void {
+  const visit = ({ key }: { key: Buffer | null }) => {
+    if (key === null)
+      throw new KafkaError('INVALID_RECORD', 'a compacted topic takes only records with a key');
+  };
+  try {
+    eachKey(bytes, header, visit, maxBytes);
+  } catch (error) {
+    if (error instanceof KafkaError) throw new KafkaError('INVALID_RECORD', error.message);
+    throw error;
+  }
 }
 
 /** The header of what must be exactly one whole batch of format 2 as a producer may send it. Throws KafkaError. */
@@ -93,12 +122,14 @@ function checkBatch(bytes: Buffer, maxMessageBytes: number, version: number): Ba
     throw new KafkaError('INVALID_RECORD', `${recordCount} records, last offset delta ${lastOffsetDelta}`);
   }
   if (header.isControl) throw new KafkaError('INVALID_RECORD', 'a producer may not send control batches');
-  if (header.isTransactional) throw new KafkaError('INVALID_TXN_STATE', 'transactions are not served');
   if (header.logAppendTime) throw new KafkaError('INVALID_TIMESTAMP', 'the broker does not set times');
   if (header.codec > ZSTD || (header.codec === ZSTD && version < FIRST_ZSTD_VERSION)) {
     throw new KafkaError('UNSUPPORTED_COMPRESSION_TYPE', `codec ${header.codec} in Produce ${version}`);
   }
   const isIdempotent = header.producerId >= 0;
+  if (header.isTransactional && !isIdempotent) {
+    throw new KafkaError('INVALID_RECORD', 'a transactional batch without producer id');
+  }
   if (isIdempotent && (header.producerEpoch < 0 || header.baseSequence < 0)) {
     throw new KafkaError('INVALID_RECORD', 'a producer id without epoch or sequence');
   }

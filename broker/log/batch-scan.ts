@@ -32,6 +32,8 @@ export interface ScanOptions {
   checkCrc: boolean;
   /** Base offset the first batch must have at least; each later one must follow its predecessor without a gap. */
   expectedOffset?: Offset;
+  /** There may be gaps all the same: the segment was compacted. */
+  mayHaveGaps?: boolean;
 }
 
 /**
@@ -112,7 +114,8 @@ export function* scanBatches(fd: number, options: ScanOptions): Generator<Scanne
     const header = headerOrReason(bytes);
     if (typeof header === 'string') return stop(header);
     if (checkCrc && !isCrcValid(window.at(position, sizeBytes), 0, header)) return stop('checksum is wrong');
-    if (expectedOffset !== undefined && header.baseOffset !== expectedOffset) {
+    const isGap = expectedOffset !== undefined && header.baseOffset > expectedOffset && options.mayHaveGaps;
+    if (expectedOffset !== undefined && header.baseOffset !== expectedOffset && !isGap) {
       return stop(`batch of offset ${header.baseOffset} where ${expectedOffset} should be`);
     }
     yield { header, position };

@@ -1,9 +1,9 @@
 /**
  * The checkpoint files of a data directory, each with one offset per partition: up to where a log is on disk, and where
- * it begins since records were deleted by request.
+ * it begins since records were deleted by request, and up to where it was compacted.
  */
 import type { Offset } from '../topic-partition.ts';
-import { RECOVERY_POINTS_FILE, START_OFFSETS_FILE } from './file-names.ts';
+import { CLEANED_OFFSETS_FILE, RECOVERY_POINTS_FILE, START_OFFSETS_FILE } from './file-names.ts';
 import { OffsetCheckpoint } from './offset-checkpoint.ts';
 
 export class Checkpoints {
@@ -11,6 +11,9 @@ export class Checkpoints {
   readonly recoveryPoints: OffsetCheckpoint;
   /** Where a log begins, if DeleteRecords moved that. */
   readonly startOffsets: OffsetCheckpoint;
+
+  /** Up to where a log was compacted; below, and in the segment that begins there, offsets may be missing. */
+  readonly cleanedOffsets: OffsetCheckpoint;
 
   private constructor(dataDir: string) {
     this.recoveryPoints = OffsetCheckpoint.open(dataDir, {
@@ -22,6 +25,11 @@ export class Checkpoints {
       file: START_OFFSETS_FILE,
       member: 'startOffsets',
       without: 'deleted records whose segments are still there can be read again',
+    });
+    this.cleanedOffsets = OffsetCheckpoint.open(dataDir, {
+      file: CLEANED_OFFSETS_FILE,
+      member: 'cleanedOffsets',
+      without: 'compacted logs are compacted from their beginning again',
     });
   }
 
@@ -40,5 +48,6 @@ export class Checkpoints {
   delete(topicId: string, partition: number): void {
     this.recoveryPoints.delete(topicId, partition);
     this.startOffsets.delete(topicId, partition);
+    this.cleanedOffsets.delete(topicId, partition);
   }
 }

@@ -12,6 +12,10 @@ const PARTITION_DIRECTORY = /^(.+)-(0|[1-9]\d{0,9})$/;
 export const DELETED_SUFFIX = '.deleted';
 /** Ends the name of a file being written beside the one it will replace. */
 export const TEMPORARY_SUFFIX = '.tmp';
+/** Ends the name of a compacted segment being written: removed at the next start. */
+export const CLEANED_SUFFIX = '.cleaned';
+/** Ends the name of a compacted segment that replaces others: the next start ends what was begun. */
+export const SWAP_SUFFIX = '.swap';
 /** Directory of the topic descriptions; its name can never be a partition's, which ends with a dash and a number. */
 export const TOPICS_DIRECTORY = 'topics';
 /** Held by the running broker; the file holds its process id. */
@@ -20,6 +24,8 @@ export const LOCK_FILE = '.lock';
 export const META_FILE = 'meta.json';
 /** Recovery points of all partitions. */
 export const RECOVERY_POINTS_FILE = 'recovery-points.json';
+/** Up to where logs were compacted. */
+export const CLEANED_OFFSETS_FILE = 'cleaned-offsets.json';
 /** Where logs begin whose records were deleted by DeleteRecords. */
 export const START_OFFSETS_FILE = 'log-start-offsets.json';
 /** There exactly while the broker is stopped after a clean shutdown. */

@@ -8,7 +8,7 @@ import { type LoadedOffset, sparableSegments } from './loaded-segments.ts';
 import type { Log } from './log.ts';
 import { isDeleting, type LogSettings } from './log-config.ts';
 import type { OffsetCheckpoint } from './offset-checkpoint.ts';
-import { expiredSegments, planBudget } from './retention.ts';
+import { expiredSegments, planBudget, segmentsBeforeStart } from './retention.ts';
 import type { Segment } from './segment.ts';
 
 /** A segment not read or written for this long gives back its file descriptor and index memory. */
@@ -141,7 +141,7 @@ export class Housekeeping {
       if (Math.min(expired, sparable) === log.segments.length) log.rollIfIdle();
       const doomed = Math.min(expired, sparable, log.segments.length - 1);
       this.#tellHeld(log, log.segments.slice(doomed, Math.max(doomed, expired)));
-      await this.#deleteOldest(log, Math.max(doomed, log.segmentsBeforeStart), 'retention');
+      await this.#deleteOldest(log, Math.max(doomed, segmentsBeforeStart(log)), 'retention');
       log.rest(nowMs - REST_AFTER_MS, nowMs);
     }
     const { totalBytes } = this.#input.settings;

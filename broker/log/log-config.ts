@@ -106,6 +106,11 @@ export function effectiveConfig(defaults: LogSettings, configs: TopicConfigs): L
   return config;
 }
 
+/** Whether the last record of each key is kept. */
+export function isCompacted({ cleanupPolicy }: Pick<LogConfig, 'cleanupPolicy'>): boolean {
+  return cleanupPolicy !== 'delete';
+}
+
 /** Whether retention deletes old segments. */
 export function isDeleting({ cleanupPolicy }: Pick<LogConfig, 'cleanupPolicy'>): boolean {
   return cleanupPolicy !== 'compact';

@@ -19,6 +19,7 @@ import {
   topicPartitionName,
 } from '../topic-partition.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { Cleaner } from './cleaner.ts';
 import { DirectoryLock } from './directory-lock.ts';
 import { removeFile, replaceFile, syncDirectory } from './durable-file.ts';
 import {
@@ -31,7 +32,13 @@ import {
 import { Housekeeping, type OwnedLog } from './housekeeping.ts';
 import { openIdentity, ProducerIds } from './identity.ts';
 import { Log, type LogEnvironment } from './log.ts';
-import { checkTopicConfigs, effectiveConfig, type TopicConfigs } from './log-config.ts';
+import {
+  checkTopicConfigs,
+  effectiveConfig,
+  isCompacted,
+  type LogConfig,
+  type TopicConfigs,
+} from './log-config.ts';
 import { deleteRecordsBefore } from './record-deletion.ts';
 import { recoverLog } from './recovery.ts';
 import { type Topic, Topics } from './topics.ts';
@@ -44,11 +51,20 @@ export interface NewTopic {
   configs: TopicConfigs;
 }
 
+interface LogOnDisk {
+  topic: Topic;
+  tp: TopicPartition;
+  config: LogConfig;
+  directory: string;
+  cleanStop: boolean;
+}
+
 export class LogDirectory implements AsyncDisposable {
   readonly clusterId: string;
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
   readonly housekeeping: Housekeeping;
+  readonly cleaner: Cleaner;
   readonly #settings: LogDirectorySettings;
   readonly #logger: Logger;
   readonly #lock: DirectoryLock;
@@ -74,6 +90,13 @@ export class LogDirectory implements AsyncDisposable {
     this.housekeeping = new Housekeeping({
       settings: settings.log,
       recoveryPoints: this.#checkpoints.recoveryPoints,
+      logs: () => this.#logs.values(),
+      now,
+      logger: log,
+    });
+    this.cleaner = new Cleaner({
+      settings: settings.log,
+      cleanedOffsets: this.#checkpoints.cleanedOffsets,
       logs: () => this.#logs.values(),
       now,
       logger: log,
@@ -113,6 +136,7 @@ export class LogDirectory implements AsyncDisposable {
       const directory = new LogDirectory(settings, { log, now, lock });
       await directory.#recover();
       directory.housekeeping.start();
+      directory.cleaner.start();
       return directory;
     } catch (error) {
       lock[Symbol.dispose]();
@@ -151,7 +175,7 @@ export class LogDirectory implements AsyncDisposable {
         this.#settings.log,
         this.topics.get(topic.name)?.configs ?? topic.configs,
       );
-      const recovered = this.#recoverLog(topic, tp, directory, cleanStop);
+      const recovered = this.#recoverLog({ topic, tp, config, directory, cleanStop });
       const log = new Log(tp, directory, config, this.#environment, recovered);
       log.startOffset = this.#checkpoints.startOffsets.get(topic.topicId, partition) ?? 0;
       this.#logs.set(log.name, { topicId: topic.topicId, log });
@@ -159,7 +183,8 @@ export class LogDirectory implements AsyncDisposable {
     }
   }
 
-  #recoverLog(topic: Topic, tp: TopicPartition, directory: string, cleanStop: boolean) {
+  #recoverLog({ topic, tp, config, directory, cleanStop }: LogOnDisk) {
+    const cleanedOffset = this.#checkpoints.cleanedOffsets.get(topic.topicId, tp.partition);
     try {
       fs.mkdirSync(directory, { recursive: true });
       return recoverLog({
@@ -167,6 +192,7 @@ export class LogDirectory implements AsyncDisposable {
         indexIntervalBytes: this.#settings.log.indexIntervalBytes,
         recoveryPoint: this.#checkpoints.uncuttable(topic.topicId, tp.partition),
         cleanStop,
+        mayHaveGaps: (base) => (cleanedOffset === undefined ? isCompacted(config) : base <= cleanedOffset),
         nowMs: this.#environment.now(),
         warn: (message) => this.#logger.warn(message),
       });
@@ -211,8 +237,7 @@ export class LogDirectory implements AsyncDisposable {
         `${partitions} partitions for ${name}, and room for 1 to ${room} (broker.maxPartitions ${maxPartitions})`,
       );
     }
-    // The broker's own topics are compacted, which is not served for others.
-    if (!isInternalTopic(name)) checkTopicConfigs(configs);
+    checkTopicConfigs(configs);
   }
 
   /** Creates a topic; two calls at once for one name share the work. Throws a KafkaError. */
@@ -348,6 +373,7 @@ export class LogDirectory implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.housekeeping.stop();
+    await this.cleaner.stop();
     await Promise.allSettled([...this.#creating.values(), ...this.#growing.values()]);
     const whole = await Promise.all([...this.#logs.values()].map(({ log }) => log.close()));
     await this.housekeeping.checkpoint();

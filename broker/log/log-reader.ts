@@ -71,6 +71,25 @@ export class LogReader {
     this.#indexIntervalBytes = indexIntervalBytes;
   }
 
+  /**
+   * Batches from the one that holds `offset` on; undefined if not one fits. Those that compaction left without records
+   * are passed over if they fill an answer: kafkajs takes it for the end of the log, and would miss what follows.
+   */
+  readRecords(
+    segments: { holding(offset: Offset): Segment },
+    offset: Offset,
+    limits: ReadLimits,
+    nowMs: number,
+  ): ReadBatches | undefined {
+    for (let from = offset; ; ) {
+      const read = this.read(segments.holding(from), from, limits, nowMs);
+      const next = read && endOfEmpty(read.bytes);
+      if (next === undefined || next >= limits.until) return read;
+      read?.release();
+      from = next;
+    }
+  }
+
   /** Batches from the one that holds `offset` on, which must lie in the segment; undefined if not one fits. */
   read(segment: Segment, offset: Offset, limits: ReadLimits, nowMs: number): ReadBatches | undefined {
     const hint = this.#nextRead;
@@ -178,6 +197,16 @@ export class LogReader {
     const { baseOffset, maxTimestamp } = batch.header;
     return { offset: Math.max(baseOffset, from), timestampMs: countedTimestamp(maxTimestamp), leaderEpoch };
   }
+}
+
+/** The offset after the last of some batches, if compaction has left not one of them a record; else undefined. */
+function endOfEmpty(bytes: Buffer): Offset | undefined {
+  let next: Offset | undefined;
+  for (let at = 0; bytes.length - at >= BATCH_HEADER_BYTES; at += sizeAt(bytes, at)) {
+    if (bytes.readInt32BE(at + AT.recordCount) > 0) return undefined;
+    next = lastOffsetAt(bytes, at) + 1;
+  }
+  return next;
 }
 
 /** Skips whole batches that end before an offset. `found`: at `at` stands the header of the batch that holds it. */

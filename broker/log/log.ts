@@ -101,12 +101,6 @@ export class Log {
     return Math.max(this.startOffset, this.#segments.baseOffset);
   }
 
-  /** How many segments, from the oldest, lie wholly before the log's start. The active one never does. */
-  get segmentsBeforeStart(): number {
-    const closed = this.segments.slice(0, -1);
-    return closed.filter(({ endOffset }) => endOffset <= this.startOffset).length;
-  }
-
   /** Offset after the last record written to the file. */
   get logEndOffset(): Offset {
     return this.#writtenOffset;
@@ -145,7 +139,7 @@ export class Log {
   }
 
   /** Its idempotent producers and open transactions; only `append` changes them. */
-  get producers(): Pick<ProducerState, 'epochOf' | 'transactions'> {
+  get producers(): Pick<ProducerState, 'epochOf' | 'isLastOf' | 'transactions'> {
     return this.#producers;
   }
 
@@ -313,9 +307,8 @@ export class Log {
       throw new KafkaError('OFFSET_OUT_OF_RANGE', `${this.name} holds ${range}, not ${offset}`);
     }
     if (offset >= until) return undefined;
-    const segment = this.#segments.holding(offset);
     const limits = { maxBytes, minOneBatch, until };
-    return this.#reader.read(segment, offset, limits, this.#environment.now());
+    return this.#reader.readRecords(this.#segments, offset, limits, this.#environment.now());
   }
 
   /** The first record at or after a time (KIP-79), or undefined. */
@@ -353,6 +346,17 @@ export class Log {
       await this.#segments.deleteOldest();
     } catch (error) {
       this.#fail(error as Error);
+    }
+  }
+
+  /** Puts a compacted segment in the place of its sources; see `SegmentList.replace`. An error stops the log. */
+  replaceSegments(sources: readonly Segment[], install: () => Segment): boolean {
+    if (this.#failure) return false;
+    try {
+      return this.#segments.replace(sources, install);
+    } catch (error) {
+      this.#fail(error as Error);
+      return false;
     }
   }
 

@@ -123,6 +123,11 @@ export class ProducerState {
     return this.#producers.get(producerId)?.epoch ?? -1;
   }
 
+  /** Whether an offset is that of the last record that is known of a producer. */
+  isLastOf(producerId: number, offset: Offset): boolean {
+    return this.#producers.get(producerId)?.batches.at(-1)?.lastOffset === offset;
+  }
+
   /** Forgets producers not heard of since a time, except those whose transaction is open. */
   expire(lastSeenBeforeMs: number): void {
     for (const [producerId, { lastSeenMs }] of this.#producers) {

@@ -7,6 +7,7 @@ import type { Offset } from '../topic-partition.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { OwnedLog } from './housekeeping.ts';
 import { isDeleting } from './log-config.ts';
+import { segmentsBeforeStart } from './retention.ts';
 
 /** In a request: everything that consumers can see. */
 const HIGH_WATERMARK = -1;
@@ -34,6 +35,6 @@ export async function deleteRecordsBefore(
   startOffsets.set(topicId, partition, Math.max(start, startOffsets.get(topicId, partition) ?? 0));
   await startOffsets.write();
   log.startOffset = Math.max(start, log.startOffset);
-  for (let i = log.segmentsBeforeStart; i > 0; i--) await log.deleteOldestSegment();
+  for (let i = segmentsBeforeStart(log); i > 0; i--) await log.deleteOldestSegment();
   return log.logStartOffset;
 }

@@ -13,6 +13,7 @@ import { LeaderEpochs } from './leader-epochs.ts';
 import { recoverProducers } from './producer-snapshots.ts';
 import type { ProducerState } from './producer-state.ts';
 import { Segment } from './segment.ts';
+import { completeSwaps } from './segment-swap.ts';
 
 /** Damage that must not be repaired by forgetting: the partition stays shut until a person has decided. */
 export class LogDamagedError extends Error {
@@ -26,6 +27,8 @@ export interface RecoveryInput {
   recoveryPoint: Offset;
   /** Whether the broker was stopped in order; then the log must end at the recovery point and is not scanned. */
   cleanStop: boolean;
+  /** Whether offsets may be missing in the segment that begins at an offset: it may have been compacted. */
+  mayHaveGaps(baseOffset: Offset): boolean;
   nowMs: number;
   /** Told of what was cut or rebuilt. */
   warn(message: string): void;
@@ -42,9 +45,11 @@ export function recoverLog(input: RecoveryInput): RecoveredLog {
   removeLeftovers(input.directory);
   const bases = segmentBases(input.directory);
   if (bases.length === 0) bases.push(createFirstSegment(input));
-  const segments = bases.map(
-    (base) => new Segment(input.directory, base, input.indexIntervalBytes, input.nowMs),
-  );
+  const segments = bases.map((base) => {
+    const segment = new Segment(input.directory, base, input.indexIntervalBytes, input.nowMs);
+    segment.hasGaps = input.mayHaveGaps(base);
+    return segment;
+  });
   const isClean = input.cleanStop && loadedCleanly(segments, input);
   const kept = isClean ? segments : scanSegments(segments, input);
   const logEnd = lastOf(kept).endOffset;
@@ -81,6 +86,7 @@ function lastOf(segments: readonly Segment[]): Segment {
 }
 
 function removeLeftovers(directory: string): void {
+  completeSwaps(directory);
   for (const name of fs.readdirSync(directory)) {
     if (name.endsWith(DELETED_SUFFIX) || name.endsWith(TEMPORARY_SUFFIX)) {
       fs.rmSync(path.join(directory, name), { force: true });

@@ -3,6 +3,7 @@
  * clock, not the timestamps of its records: those come from producers, and a log of ten years ago, sent today, must not
  * vanish before it was read, nor a record of the year 3000 keep its segment for ever (Kafka's log.retention.ms does both).
  */
+import type { Offset } from '../topic-partition.ts';
 
 /** What retention knows of a segment. */
 export interface SegmentFacts {
@@ -35,6 +36,17 @@ export function expiredSegments(
     expired += 1;
   }
   return expired;
+}
+
+/** How many segments, from the oldest, lie wholly before the log's start. The active one never does. */
+export function segmentsBeforeStart({
+  segments,
+  startOffset,
+}: {
+  segments: readonly { endOffset: Offset }[];
+  startOffset: Offset;
+}): number {
+  return segments.slice(0, -1).filter(({ endOffset }) => endOffset <= startOffset).length;
 }
 
 /** A log as the disk budget sees it. */

@@ -86,6 +86,19 @@ export class SegmentList {
     await this.#syncDirectory();
   }
 
+  /**
+   * Puts one segment, which `install` brings into place, where some were that end in one: false, and nothing is done, if
+   * they are not all there any more. None may be the active one.
+   */
+  replace(sources: readonly Segment[], install: () => Segment): boolean {
+    const at = this.#segments.indexOf(sources[0] as Segment);
+    const isThere = at >= 0 && sources.every((source, i) => this.#segments[at + i] === source);
+    if (!isThere || at + sources.length >= this.#segments.length) return false;
+    for (const source of sources) source.close();
+    this.#segments.splice(at, sources.length, install());
+    return true;
+  }
+
   /** Writes all indexes and lets go of the files. */
   close(): void {
     for (const segment of this.#segments) {

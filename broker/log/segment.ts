@@ -61,6 +61,9 @@ export class Segment {
   readonly file: string;
   readonly #directory: string;
   readonly #indexIntervalBytes: number;
+  readonly #suffix: string;
+  /** It was compacted, or may have been: offsets may be missing. */
+  hasGaps = false;
   #open: OpenState | undefined;
   #sizeBytes = 0;
   #endOffset: Offset;
@@ -76,10 +79,12 @@ export class Segment {
   /** Last use, for letting go of the descriptor. */
   lastUseMs: number;
 
-  constructor(directory: string, baseOffset: Offset, indexIntervalBytes: number, nowMs: number) {
+  /** `suffix` is added to the names of its files while it is on its way in. */
+  constructor(directory: string, baseOffset: Offset, indexIntervalBytes: number, nowMs: number, suffix = '') {
     this.#directory = directory;
     this.baseOffset = baseOffset;
-    this.file = path.join(directory, segmentFileName(baseOffset, 'log'));
+    this.#suffix = suffix;
+    this.file = path.join(directory, `${segmentFileName(baseOffset, 'log')}${suffix}`);
     this.#indexIntervalBytes = indexIntervalBytes;
     this.#endOffset = baseOffset;
     this.aborted = new AbortedTransactions(this.#path('txnindex'));
@@ -236,7 +241,7 @@ export class Segment {
     if (this.#maxTimestampMs < timestampMs) return undefined;
     const { fd, offsets, times } = this.#opened();
     const from = offsets.at(times.lastBefore(timestampMs))?.position ?? 0;
-    for (const batch of scanBatches(fd, { from, until: this.#sizeBytes, checkCrc: false })) {
+    for (const batch of scanBatches(fd, this.#from(from))) {
       const { maxTimestamp, lastOffset } = batch.header;
       if (lastOffset >= fromOffset && countedTimestamp(maxTimestamp) >= timestampMs) return batch;
     }
@@ -247,12 +252,16 @@ export class Segment {
   *batchesFrom(offset: Offset): Generator<LoggedBatch> {
     const { fd } = this.#opened();
     const from = this.positionBefore(offset);
-    for (const { header, position } of scanBatches(fd, { from, until: this.#sizeBytes, checkCrc: false })) {
+    for (const { header, position } of scanBatches(fd, this.#from(from))) {
       if (header.lastOffset < offset) continue;
       const bytes = Buffer.alloc(header.isControl ? header.sizeBytes : 0);
       readFully(fd, bytes, bytes.length, position);
       yield { header, outcome: header.isControl ? outcomeOf(bytes, 0, header) : undefined };
     }
+  }
+
+  #from(from: number): ScanOptions {
+    return { from, until: this.#sizeBytes, checkCrc: false, mayHaveGaps: this.hasGaps };
   }
 
   /** The descriptor, for an asynchronous fdatasync; the segment must not be closed while that runs. */
@@ -296,7 +305,7 @@ export class Segment {
   }
 
   #path(kind: 'index' | 'timeindex' | 'txnindex' | 'snapshot'): string {
-    return path.join(this.#directory, segmentFileName(this.baseOffset, kind));
+    return path.join(this.#directory, `${segmentFileName(this.baseOffset, kind)}${this.#suffix}`);
   }
 
   #readIndexes(): Omit<OpenState, 'fd'> | undefined {
@@ -311,7 +320,7 @@ export class Segment {
     const open = this.#opened();
     const entries = open.offsets.count;
     this.#bytesSinceEntry = 0;
-    const scan = scanBatches(open.fd, options);
+    const scan = scanBatches(open.fd, { ...options, mayHaveGaps: this.hasGaps });
     let step = scan.next();
     for (; !step.done; step = scan.next()) {
       const { header, position } = step.value;

@@ -80,7 +80,7 @@ export const TOPIC_CONFIGS: Record<string, TopicConfig> = {
     setting: 'cleanupPolicy',
     brokerName: 'log.cleanup.policy',
     default: 'delete',
-    values: { kind: 'list', words: ['delete'] },
+    values: { kind: 'list', words: ['compact', 'delete'] },
     help: 'delete: old segments are deleted; compact: the last record of each key is kept; both: first compacted, then deleted',
   },
   'compression.type': {

@@ -6,15 +6,16 @@ import { Broker } from '../../broker/broker.ts';
 import { type Settings, settingsSchema } from '../../config/settings.ts';
 
 type BrokerSettings = Settings['broker'];
-/** Settings to override, also below `log` and `groups`. */
-export type BrokerOverrides = Partial<Omit<BrokerSettings, 'log' | 'groups'>> & {
+/** Settings to override, also below `log`, `groups` and `transactions`. */
+export type BrokerOverrides = Partial<Omit<BrokerSettings, 'log' | 'groups' | 'transactions'>> & {
   log?: Partial<BrokerSettings['log']>;
   groups?: Partial<BrokerSettings['groups']>;
+  transactions?: Partial<BrokerSettings['transactions']>;
 };
 
 /** The broker settings for a data directory: defaults, a free port, and what is overridden. */
 export function brokerSettings(dataDir: string, overrides: BrokerOverrides = {}): BrokerSettings {
-  const { log, groups, ...rest } = overrides;
+  const { log, groups, transactions, ...rest } = overrides;
   const { broker } = settingsSchema.parse({});
   return {
     ...broker,
@@ -23,6 +24,7 @@ export function brokerSettings(dataDir: string, overrides: BrokerOverrides = {})
     ...rest,
     log: { ...broker.log, ...log },
     groups: { ...broker.groups, ...groups },
+    transactions: { ...broker.transactions, ...transactions },
   };
 }
 

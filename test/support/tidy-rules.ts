@@ -27,7 +27,14 @@ export function readSource(path: string, text: string): Source {
 }
 
 const CORE = ['broker/protocol', 'broker/topic-partition.ts'];
-const KEEPERS = ['broker/log', 'broker/groups', 'broker/cluster', 'broker/client', ...CORE];
+const KEEPERS = [
+  'broker/log',
+  'broker/groups',
+  'broker/transactions',
+  'broker/cluster',
+  'broker/client',
+  ...CORE,
+];
 const LOADED = ['broker/client', ...CORE, 'schemas'];
 
 /**
@@ -57,6 +64,7 @@ export const MAY_IMPORT: Record<string, readonly string[]> = {
   'broker/server': ['broker/handlers', ...KEEPERS],
   'broker/handlers': KEEPERS,
   'broker/groups': ['broker/log', ...CORE],
+  'broker/transactions': ['broker/log', ...CORE],
   'broker/cluster': ['broker/client', 'broker/log', ...CORE],
   'broker/log': CORE,
   'broker/client': CORE,

@@ -84,6 +84,34 @@ describe('a keyed topic', () => {
     expect(keyed(directory, 7).partitionOf('hello')).toBe(99162322 % 7);
   });
 
+  test('gives back the same when its log was compacted, and goes on from there', async () => {
+    using dir = new TempDir();
+    const first = await openLogs(dir.path);
+    const topic = keyed(first, 1);
+    const expected = new Map<string, string>();
+    for (let i = 0; i < 400; i++) {
+      const id = `key${i % 20}`;
+      const isGone = i > 380 && i % 2 === 0;
+      await put(topic, id, isGone ? null : `value ${i}`);
+      if (isGone) expected.delete(id);
+      else expected.set(id, `value ${i}`);
+    }
+    const log = first.log({ topic: NAME, partition: 0 });
+    log.rollIfIdle();
+    await put(topic, 'key0', 'after');
+    expected.set('key0', 'after');
+    await first.housekeeping.flush();
+    const before = log.segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    await first.cleaner.clean();
+    expect(log.segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)).toBeLessThan(before / 4);
+    expect(await mapOf(topic)).toEqual(expected);
+    await first.close();
+    await using again = await openLogs(dir.path);
+    expect(await mapOf(keyed(again))).toEqual(expected);
+    await put(keyed(again), 'key1', 'later');
+    expect((await mapOf(keyed(again))).get('key1')).toBe('later');
+  });
+
   test('says which partition has a flipped bit, and replays the others', async () => {
     using dir = new TempDir();
     const first = await openLogs(dir.path);

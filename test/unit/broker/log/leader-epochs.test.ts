@@ -20,6 +20,12 @@ describe('leader epochs', () => {
     expect(epochs.endOf(epoch, 300)).toEqual(expected);
   });
 
+  test('an epoch older than all that are known ends where they begin', () => {
+    const later = new LeaderEpochs([{ epoch: 3, startOffset: 70 }]);
+    expect(later.endOf(1, 300)).toEqual({ leaderEpoch: 1, endOffset: 70 });
+    expect(new LeaderEpochs().endOf(0, 300)).toBeUndefined();
+  });
+
   test('an epoch in which nothing was written vanishes, and its number is not used again', () => {
     const some = new LeaderEpochs([{ epoch: 0, startOffset: 0 }]);
     some.begin(1, 50);

@@ -1,6 +1,8 @@
 /**
  * A simulated week over a warehouse in a local directory, which refuses every call while it is away.
  */
+import { cpSync, globSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { DirectoryStore } from '../../loader/store/directory-store.ts';
 import { type Store, StoreError } from '../../loader/store/store.ts';
@@ -18,6 +20,7 @@ beforeAll(async () => {
   dir = new TempDir('week');
   const path = dir.join('warehouse');
   let isAway = false;
+  let copies = 0;
   const warehouse = {
     url: `file:${path}`,
     store: sometimesAway(await DirectoryStore.open(path), () => isAway),
@@ -27,7 +30,13 @@ beforeAll(async () => {
     comeBack: async () => {
       isAway = false;
     },
-    seen: async () => path,
+    silence: /it does not answer/,
+    copyOf: async (directories: readonly string[]) => {
+      const to = dir.join(`copy-${++copies}`);
+      for (const directory of globSync([...directories], { cwd: path }))
+        cpSync(join(path, directory), join(to, directory), { recursive: true });
+      return to;
+    },
   };
   week = await SimulatedWeek.open(dir, warehouse, { events: EVENTS });
   await week.play();

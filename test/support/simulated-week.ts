@@ -44,8 +44,10 @@ export interface WeekWarehouse {
   /** From now on it does not answer, or from some moment of the next run on. */
   leave: () => Promise<void>;
   comeBack: () => Promise<void>;
-  /** A local directory in which readers find these directories of the warehouse as they are now; each may end with a `*`. */
-  seen: (directories: readonly string[]) => Promise<string>;
+  /** Lines of the log that tell of its silence. */
+  silence: RegExp;
+  /** A new local directory with these directories of the warehouse as they are now, for readers; each may end with a `*`. */
+  copyOf: (directories: readonly string[]) => Promise<string>;
 }
 
 export class SimulatedWeek implements AsyncDisposable {

@@ -60,7 +60,9 @@ describe('topics', () => {
       ],
     });
     const { stdout } = await run(['topics', 'describe', 'access']);
-    expect(stdout).toMatch(/^topic access, id [0-9a-f-]{36}\ntopic access has no settings of its own\npartition +leader +replicas +in sync/);
+    expect(stdout).toMatch(
+      /^topic access, id [0-9a-f-]{36}\ntopic access has no settings of its own\npartition +leader +replicas +in sync/,
+    );
   });
 
   it('what can not be created says why, in one line', async () => {

@@ -42,6 +42,10 @@ export async function dispatch(
   const reader = new Reader(frame);
   const header = readRequestHeader(reader);
   const handler = BY_KEY.get(header.apiKey);
+  broker.logger.trace(
+    { clientId: header.clientId, from: caller.remoteAddress },
+    `request ${handler?.api.name ?? header.apiKey} ${header.apiVersion}`,
+  );
   if (handler === undefined) return plainReply(refuseUnknownApi(header));
   const [min, max] = handler.api.versions;
   if (header.apiVersion < min || header.apiVersion > max) return plainReply(refuseVersion(handler, header));

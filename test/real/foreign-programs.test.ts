@@ -2,7 +2,9 @@
  * Programs in Go and Python, each with its own client, against the broker: what they print must be what was to be seen.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type BrokerProcess, startBrokerProcess } from '../support/run-cli.ts';
+import type { Broker } from '../../broker/broker.ts';
+import { SeenApis } from '../support/seen-apis.ts';
+import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 import { runCommand } from './bed/command.ts';
 import { goProgram, type Program, pythonProgram } from './bed/foreign-programs.ts';
@@ -14,13 +16,17 @@ const RUN_LIMIT_MS = 4 * 60_000;
 const values = Array.from({ length: PER_CODEC }, (_, i) => `value ${i}`);
 
 let dir: TempDir;
-let broker: BrokerProcess;
+const seen = new SeenApis();
+let broker: Broker;
 beforeAll(async () => {
   dir = new TempDir('foreign-programs');
-  broker = await startBrokerProcess(dir.path);
+  broker = await startBroker(dir.path, {}, seen.log);
 });
 afterAll(async () => {
-  await broker[Symbol.asyncDispose]();
+  await broker.stop();
+  seen.expectTold('franz-go', /^franz-go$/);
+  seen.expectTold('confluent-kafka', /^confluent-kafka$/);
+  seen.expectTold('kafka-python', /^kafka-python$/);
   dir[Symbol.dispose]();
 });
 
@@ -35,7 +41,7 @@ it.each(PROGRAMS)(
   { timeout: 20 * 60_000 },
   async (_, topics, make) => {
     const [command, ...args] = await make();
-    const printed = await runCommand(command, [...args, broker.address], { limitMs: RUN_LIMIT_MS });
+    const printed = await runCommand(command, [...args, addressOf(broker)], { limitMs: RUN_LIMIT_MS });
     const { left, ...seen } = JSON.parse(printed) as { left: string[] };
     expect(seen).toEqual({
       brokers: 1,

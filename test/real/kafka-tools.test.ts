@@ -3,7 +3,9 @@
  * and see the group's members and lag, as on a broker of Kafka's own.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type BrokerProcess, startBrokerProcess } from '../support/run-cli.ts';
+import type { Broker } from '../../broker/broker.ts';
+import { SeenApis } from '../support/seen-apis.ts';
+import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 import { KafkaTools, type ToolRun } from './bed/kafka-tools.ts';
 
@@ -25,22 +27,24 @@ const TOOLS = {
 };
 
 let dir: TempDir;
-let broker: BrokerProcess;
+const seen = new SeenApis();
+let broker: Broker;
 let tools: KafkaTools;
 beforeAll(async () => {
   dir = new TempDir('kafka-tools');
-  broker = await startBrokerProcess(dir.path);
+  broker = await startBroker(dir.path, {}, seen.log);
   tools = await KafkaTools.start();
 }, 10 * 60_000);
 afterAll(async () => {
   await tools[Symbol.asyncDispose]();
-  await broker[Symbol.asyncDispose]();
+  await broker.stop();
+  seen.expectTold('Java client and tools', /./);
   dir[Symbol.dispose]();
 });
 
 /** Runs a tool that knows `--bootstrap-server`, and expects that it succeeds. */
 async function run(tool: keyof typeof TOOLS, args: readonly string[], input?: string): Promise<string[]> {
-  return succeeded(await tools.run(TOOLS[tool], ['--bootstrap-server', broker.address, ...args], input));
+  return succeeded(await tools.run(TOOLS[tool], ['--bootstrap-server', addressOf(broker), ...args], input));
 }
 
 function succeeded({ status, lines }: ToolRun): string[] {
@@ -143,7 +147,7 @@ it('the performance tools write and read 20,000 records', TEST, async () => {
     '--throughput',
     '-1',
   ];
-  const properties = ['--producer-props', `bootstrap.servers=${broker.address}`, 'compression.type=lz4'];
+  const properties = ['--producer-props', `bootstrap.servers=${addressOf(broker)}`, 'compression.type=lz4'];
   const written = succeeded(await tools.run(TOOLS.producePerformance, [...producer, ...properties]));
   expect(written.at(-1)).toMatch(/^20000 records sent/);
   const read = await run('consumePerformance', ['--topic', 'perf', '--messages', '20000']);

@@ -3,6 +3,7 @@
  */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { SeenApis } from '../support/seen-apis.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 import { runCommand } from './bed/command.ts';
@@ -18,8 +19,9 @@ const TELL_SESSIONS = {
 const LIMIT_MS = 10 * 60_000;
 
 it('the Java client commits, aborts, is fenced, and copies a topic exactly once with its offsets', async () => {
+  const seen = new SeenApis();
   using dir = new TempDir('java-transactions');
-  await using broker = await startBroker(dir.path);
+  await using broker = await startBroker(dir.path, {}, seen.log);
   const classPath = [join(await fetchJars('kafka'), 'lib', '*')];
   const run = javaArguments({
     classPath,
@@ -44,5 +46,6 @@ it('the Java client commits, aborts, is fenced, and copies a topic exactly once 
     distinctCopies: '40',
     done: 'true',
   });
+  seen.expectTold('Java client and tools', /./);
   expect(output).toContain('sent an incremental fetch response');
 }, 700_000);

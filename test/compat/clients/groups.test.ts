@@ -9,6 +9,7 @@ import type { Broker } from '../../../broker/broker.ts';
 import { batchOf, produceBatch } from '../../support/batches.ts';
 import { hasKcat, kcat } from '../../support/kcat.ts';
 import { RawClient } from '../../support/raw-client.ts';
+import { SeenApis } from '../../support/seen-apis.ts';
 import { addressOf, startBroker } from '../../support/start-broker.ts';
 import { TempDir } from '../../support/temp-dir.ts';
 
@@ -19,13 +20,17 @@ describe('a consumer group', { timeout: LONG }, () => {
   const dir = new TempDir('groups');
   let broker: Broker;
   let kafka: Kafka;
+  const seen = new SeenApis();
 
   beforeAll(async () => {
-    broker = await startBroker(dir.path, { groups: { initialRebalanceDelayMs: 0 } });
-    kafka = new Kafka({ clientId: 'compat', brokers: [addressOf(broker)], logLevel: logLevel.NOTHING });
+    broker = await startBroker(dir.path, { groups: { initialRebalanceDelayMs: 0 } }, seen.log);
+    kafka = new Kafka({ clientId: 'kafkajs', brokers: [addressOf(broker)], logLevel: logLevel.NOTHING });
   });
   afterAll(async () => {
     await broker.stop();
+    seen.expectTold('kafkajs', /^kafkajs$/);
+    seen.expectTold('@platformatic/kafka', /^platformatic$/);
+    if (hasKcat()) seen.expectTold('kcat', /^rdkafka$/);
     dir[Symbol.dispose]();
   });
 
@@ -96,7 +101,7 @@ describe('a consumer group', { timeout: LONG }, () => {
     const open = async () => {
       const consumer = new Consumer({
         groupId: 'platformatic-group',
-        clientId: 'compat',
+        clientId: 'platformatic',
         bootstrapBrokers: [addressOf(broker)],
         deserializers: stringDeserializers,
       });

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Broker } from '../../../broker/broker.ts';
 import { fetchFrom, valuesIn } from '../../support/batches.ts';
 import { RawClient } from '../../support/raw-client.ts';
+import { SeenApis } from '../../support/seen-apis.ts';
 import { addressOf, startBroker } from '../../support/start-broker.ts';
 import { TempDir } from '../../support/temp-dir.ts';
 
@@ -14,13 +15,15 @@ describe('kafkajs', () => {
   const dir = new TempDir('kafkajs');
   let broker: Broker;
   let kafka: Kafka;
+  const seen = new SeenApis();
 
   beforeAll(async () => {
-    broker = await startBroker(dir.path);
-    kafka = new Kafka({ clientId: 'compat', brokers: [addressOf(broker)], logLevel: logLevel.NOTHING });
+    broker = await startBroker(dir.path, {}, seen.log);
+    kafka = new Kafka({ clientId: 'kafkajs', brokers: [addressOf(broker)], logLevel: logLevel.NOTHING });
   });
   afterAll(async () => {
     await broker.stop();
+    seen.expectTold('kafkajs', /^kafkajs$/);
     dir[Symbol.dispose]();
   });
 

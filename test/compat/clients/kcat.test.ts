@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Broker } from '../../../broker/broker.ts';
 import { hasKcat, kcat } from '../../support/kcat.ts';
+import { SeenApis } from '../../support/seen-apis.ts';
 import { addressOf, startBroker } from '../../support/start-broker.ts';
 import { TempDir } from '../../support/temp-dir.ts';
 
@@ -13,12 +14,14 @@ const INPUT = `${LINES.join('\n')}\n`;
 describe.runIf(hasKcat())('kcat', () => {
   const dir = new TempDir('kcat');
   let broker: Broker;
+  const seen = new SeenApis();
 
   beforeAll(async () => {
-    broker = await startBroker(dir.path);
+    broker = await startBroker(dir.path, {}, seen.log);
   });
   afterAll(async () => {
     await broker.stop();
+    seen.expectTold('kcat', /^rdkafka$/);
     dir[Symbol.dispose]();
   });
 

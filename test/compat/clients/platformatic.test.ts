@@ -6,22 +6,25 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Broker } from '../../../broker/broker.ts';
 import { fetchFrom, valuesIn } from '../../support/batches.ts';
 import { RawClient } from '../../support/raw-client.ts';
+import { SeenApis } from '../../support/seen-apis.ts';
 import { addressOf, startBroker } from '../../support/start-broker.ts';
 import { TempDir } from '../../support/temp-dir.ts';
 
 describe('@platformatic/kafka', () => {
   const dir = new TempDir('platformatic');
   let broker: Broker;
+  const seen = new SeenApis();
 
   beforeAll(async () => {
-    broker = await startBroker(dir.path);
+    broker = await startBroker(dir.path, {}, seen.log);
   });
   afterAll(async () => {
     await broker.stop();
+    seen.expectTold('@platformatic/kafka', /^platformatic$/);
     dir[Symbol.dispose]();
   });
 
-  const options = () => ({ clientId: 'compat', bootstrapBrokers: [addressOf(broker)] });
+  const options = () => ({ clientId: 'platformatic', bootstrapBrokers: [addressOf(broker)] });
 
   test.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)(
     'produces with codec %s',

@@ -2,7 +2,16 @@ import { expect, it } from 'vitest';
 import { advertisedApis } from '../../../broker/handlers/api-versions.ts';
 import { HANDLERS } from '../../../broker/handlers/handlers.ts';
 import { MEANT, MISSING, PASSING } from '../../real/librdkafka/suite.ts';
+import { API_USERS } from '../../support/api-users.ts';
 import { documentPath, markdownTable, readDocument, withTable } from '../../support/doc-table.ts';
+
+/** The clients of the tests that ask for an API. */
+function usersOf(api: string): string {
+  const users: [name: string, versions: Record<string, number[]>][] = Object.entries(API_USERS);
+  return users
+    .flatMap(([name, { [api]: versions }]) => (versions ? `${name} ${versions.join(', ')}` : []))
+    .join(' · ');
+}
 
 it('docs/protocol.md lists every API with the versions that the broker answers', async () => {
   const advertised = new Set(advertisedApis(HANDLERS).map(({ apiKey }) => apiKey));
@@ -12,9 +21,13 @@ it('docs/protocol.md lists every API with the versions that the broker answers',
     api.versions.join(' to '),
     String(api.flexible),
     advertised.has(api.key) ? 'yes' : 'no',
+    usersOf(api.name),
   ]);
   const name = 'docs/protocol.md';
-  const table = markdownTable(['key', 'API', 'versions', 'flexible from', 'advertised'], rows);
+  const table = markdownTable(
+    ['key', 'API', 'versions', 'flexible from', 'advertised', 'asked for by, in versions'],
+    rows,
+  );
   await expect(withTable(readDocument(name), 'apis', table)).toMatchFileSnapshot(documentPath(name));
 });
 

@@ -11,10 +11,14 @@ export interface BrokerProcess {
   stop(): Promise<Cost>;
 }
 
-/** Starts a broker that keeps its logs below `directory`, with default settings, on a free port. */
-export async function startBroker(directory: string, core?: number): Promise<BrokerProcess> {
+/** Starts a broker that keeps its logs below `directory`, with default settings but for `options`, on a free port. */
+export async function startBroker(
+  directory: string,
+  core?: number,
+  options: readonly string[] = [],
+): Promise<BrokerProcess> {
   const dataDir = join(directory, 'broker');
-  const args = ['broker', '--port', '0', '--data', dataDir, '--json'];
+  const args = ['broker', '--port', '0', '--data', dataDir, '--json', ...options];
   const running = startOwn('cli', args, { core });
   const lost = running.ended.then(() => {
     throw new Error('the broker of the benchmark ended by itself');

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- produce|fetch|load|recover|topics`, `-- hdfs` on the bed of real servers, `-- peers`: each benchmark prints its figures
+ * `npm run bench -- produce|fetch|latency|load|recover|topics`, `-- hdfs` on the bed of real servers, `-- peers`: each benchmark prints its figures
  * beside a floor, or a peer, measured in the same run on the same machine; only such ratios carry over to another. The
  * programs that are measured run in processes of their own, which are this file again with `child:NAME`.
  */
@@ -12,6 +12,7 @@ import { tellUsageAtExit } from './measured.ts';
 const BENCHES: Record<string, () => Promise<(directory: string) => Promise<void>>> = {
   produce: async () => (await import('./produce.ts')).benchProduce,
   fetch: async () => (await import('./fetch.ts')).benchFetch,
+  latency: async () => (await import('./latency.ts')).benchLatency,
   load: async () => (await import('./load.ts')).benchLoad,
   recover: async () => (await import('./recover.ts')).benchRecover,
   topics: async () => (await import('./topics.ts')).benchTopics,
@@ -35,6 +36,9 @@ const CHILDREN: Record<string, (args: string[]) => Promise<void>> = {
   receive: async (args) => (await import('./floors.ts')).receive(args),
   'duckdb-copy': async (args) => (await import('./floors.ts')).duckdbCopy(args),
   'parquetjs-copy': async (args) => (await import('./floors.ts')).parquetjsCopy(args),
+  echo: async (args) => (await import('./latency.ts')).echo(args),
+  'echo-latency': async (args) => (await import('./latency.ts')).echoLatency(args),
+  'record-latency': async (args) => (await import('./latency.ts')).recordLatency(args),
   'fetch-all': async (args) => (await import('./fetch.ts')).fetchAll(args),
 };
 

@@ -27,3 +27,20 @@ export function cutLastBatch(
   fs.writeFileSync(checkpoint, `${JSON.stringify(points)}\n`);
   return last.header.baseOffset;
 }
+
+/** The file that a partition is written to. */
+export function lastSegmentOf(dataDir: string, topic: string, partition: number): string {
+  const directory = join(dataDir, `${topic}-${partition}`);
+  const last = fs
+    .readdirSync(directory)
+    .filter((name) => name.endsWith('.log'))
+    .sort()
+    .at(-1)!;
+  return join(directory, last);
+}
+
+/** Cuts every batch off a segment that holds nothing below an offset. */
+export function cutFrom(segment: string, offset: number): void {
+  const first = [...batchesOf(fs.readFileSync(segment))].find(({ header }) => header.baseOffset >= offset);
+  if (first !== undefined) fs.truncateSync(segment, first.at);
+}

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 export default defineConfig({
   test: {
@@ -6,6 +7,7 @@ export default defineConfig({
     // Needs Java and Maven: `npm run test:real`.
     exclude: ['test/real/**'],
     globalSetup: ['test/support/left-out-suite.ts'],
+    sequence: { sequencer: LongestFirst },
     pool: 'forks',
     // V8 aborts processes that start and end worker threads while it guards code pages by protection keys; see bin/millrace.mjs.
     execArgv: ['--no-memory-protection-keys'],

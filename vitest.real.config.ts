@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 /**
  * The real suite: HDFS, Kafka and Spark as processes. `npm test` leaves it out. Two test files at a time: each waits
@@ -8,6 +9,7 @@ export default defineConfig({
   test: {
     include: ['test/real/**/*.test.ts'],
     globalSetup: ['test/real/set-up.ts'],
+    sequence: { sequencer: LongestFirst },
     pool: 'forks',
     execArgv: ['--no-memory-protection-keys'],
     maxWorkers: 2, // as many as test/real/bed/ports.ts knows

@@ -70,8 +70,8 @@ export const MAY_IMPORT: Record<string, readonly string[]> = {
   'broker/client': CORE,
   'broker/protocol': ['broker/topic-partition.ts'],
   'broker/topic-partition.ts': [],
-  'vitest.config.ts': [],
-  'vitest.real.config.ts': [],
+  'vitest.config.ts': ['test/support/longest-first.ts'],
+  'vitest.real.config.ts': ['test/support/longest-first.ts'],
 };
 
 /** Node's modules that only some files may use: sockets, data files. The first pattern that fits a module holds. */

@@ -39,8 +39,15 @@ export function lastSegmentOf(dataDir: string, topic: string, partition: number)
   return join(directory, last);
 }
 
-/** Cuts every batch off a segment that holds nothing below an offset. */
+/**
+ * Cuts batches off the end of a segment: those that hold nothing below an offset. Batches of transactions stay, with all
+ * before them: which of their markers were acknowledged nobody outside can tell.
+ */
 export function cutFrom(segment: string, offset: number): void {
-  const first = [...batchesOf(fs.readFileSync(segment))].find(({ header }) => header.baseOffset >= offset);
-  if (first !== undefined) fs.truncateSync(segment, first.at);
+  let end: number | undefined;
+  for (const { at, header } of batchesOf(fs.readFileSync(segment))) {
+    const isKept = header.baseOffset < offset || header.isTransactional || header.isControl;
+    end = isKept ? undefined : (end ?? at);
+  }
+  if (end !== undefined) fs.truncateSync(segment, end);
 }

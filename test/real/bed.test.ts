@@ -63,7 +63,7 @@ async function read({ nameNode }: Hdfs, path: string): Promise<Buffer> {
 
 test('HDFS takes a file and keeps it while its daemons are killed and started again', async () => {
   await using hdfs = await startHdfs();
-  expect(await hdfs.liveDataNodes()).toBe(2);
+  await hdfs.untilLive(2);
   const body = Buffer.from('a line of a file\n'.repeat(10_000));
   expect(await create(hdfs, '/warehouse/first', body)).toMatchObject({ status: 201 });
   expect(await read(hdfs, '/warehouse/first')).toEqual(body);

@@ -75,18 +75,12 @@ export class Hdfs implements AsyncDisposable {
     return this.hadoop.run({ conf: this.conf, main: FS_SHELL_CLASS, args });
   }
 
-  /** The number of DataNodes that the NameNode sends clients to. One killed counts for 14 to 20 s more. */
-  async liveDataNodes(): Promise<number> {
-    return (await fileSystemState(this.nameNode.httpPort, this.hadoop.security)).live;
-  }
-
-  /** Waits until the NameNode sends clients to exactly so many. */
+  /** Waits until the NameNode knows of exactly so many, and sends clients to no others. One killed counts for 14 to 20 s more. */
   async untilLive(count: number): Promise<void> {
-    await waitFor(
-      `${count} live DataNodes`,
-      LIVE_LIMIT_MS,
-      async () => (await this.liveDataNodes()) === count,
-    );
+    await waitFor(`${count} live DataNodes`, LIVE_LIMIT_MS, async () => {
+      const { live, targets } = await fileSystemState(this.nameNode.httpPort, this.hadoop.security);
+      return live === count && targets <= count;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -18,18 +18,20 @@ interface StorageStats {
 }
 
 /**
- * Whether safe mode is over, and the DataNodes that a NameNode sends clients to. These are not `NumLiveDataNodes`: that
- * number falls when a silent DataNode's time is up, but clients are sent there until the NameNode has looked again.
+ * Whether safe mode is over, and how many DataNodes there are. `live`: those in service that were heard of lately.
+ * `targets`: those that clients are sent to, among them the dead until the NameNode has looked again; its statistics
+ * count one too few for good when DataNodes registered while it started, so this may be less than there are.
  */
 export async function fileSystemState(
   httpPort: number,
   security?: HadoopSecurity,
-): Promise<{ live: number; operational: boolean }> {
+): Promise<{ live: number; targets: number; operational: boolean }> {
   const bean = (name: string) => readBean(httpPort, `Hadoop:service=NameNode,name=${name}`, security);
-  const { FSState } = await bean('FSNamesystemState');
+  const { FSState, NumInServiceLiveDataNodes } = await bean('FSNamesystemState');
   const { StorageTypeStats } = await bean('BlockStats');
   const disks = (StorageTypeStats as StorageStats[]).find(({ key }) => key === 'DISK');
-  return { live: disks?.value.nodesInService ?? 0, operational: FSState === 'Operational' };
+  const targets = disks?.value.nodesInService ?? 0;
+  return { live: Number(NumInServiceLiveDataNodes), targets, operational: FSState === 'Operational' };
 }
 
 export class NameNode extends Daemon {

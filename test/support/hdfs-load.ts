@@ -56,6 +56,11 @@ export class HdfsLoad implements AsyncDisposable {
   readonly eyes: HdfsEyes;
   readonly #options: HdfsLoadOptions;
   #sent = 0;
+  /**
+   * Whether a marked hour is whole at every look. Not while two rewrites move files at once: the judge of the one that ends
+   * first may mark an hour in the midst of the other's moves, a known limit (docs/operations.md); the last one mends it.
+   */
+  areMarksSure = true;
   /** Of them, those that every marked hour must hold. */
   #covered = EVENTS;
 
@@ -181,7 +186,7 @@ export class HdfsLoad implements AsyncDisposable {
        WHERE _offset < ${this.#covered / PARTITIONS} GROUP BY ALL`,
     );
     const rowsOf = new Map(rows.map(({ hour, n }) => [hour, n]));
-    for (const hour of marked)
+    for (const hour of this.areMarksSure ? marked : [])
       expect([hour, rowsOf.get(hour)], 'a marked hour').toEqual([hour, this.#covered / HOURS]);
   }
 

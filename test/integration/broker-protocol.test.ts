@@ -98,14 +98,14 @@ describe('versions', () => {
   });
 
   test('an unknown version of ApiVersions is answered in version 0 with error 35 and the list', async () => {
-    const frame = await sendRaw(18, 99);
+    const frame = await client.sendHeader(18, 99);
     const body = decodeResponse(apiVersions, 0, frame);
     expect(body.errorCode).toBe(code('UNSUPPORTED_VERSION'));
     expect(body.apiKeys.find(({ apiKey }) => apiKey === 18)?.maxVersion).toBe(3);
   });
 
   test('an unknown API is answered with error 35', async () => {
-    const frame = await sendRaw(4711, 0);
+    const frame = await client.sendHeader(4711, 0);
     expect(frame.readInt16BE(4)).toBe(code('UNSUPPORTED_VERSION'));
   });
 
@@ -364,18 +364,4 @@ describe('topics', () => {
 function flip(batch: Buffer, at: number): Buffer {
   batch.writeUInt8((batch[at] ?? 0) ^ 1, at);
   return batch;
-}
-
-/** Sends a header of any API and version with an empty body; returns the answering frame. */
-async function sendRaw(apiKey: number, version: number): Promise<Buffer> {
-  const frame = Buffer.alloc(4 + 10);
-  frame.writeInt32BE(10, 0);
-  frame.writeInt16BE(apiKey, 4);
-  frame.writeInt16BE(version, 6);
-  frame.writeInt32BE(77, 8);
-  frame.writeInt16BE(-1, 12);
-  client.socket.write(frame);
-  const answer = await client.nextFrame();
-  expect(answer?.readInt32BE(0)).toBe(77);
-  return answer as Buffer;
 }

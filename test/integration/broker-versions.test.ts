@@ -29,20 +29,6 @@ afterAll(async () => {
   dir[Symbol.dispose]();
 });
 
-/** Sends a header and nothing behind it; returns the answer, which must come on the same connection. */
-async function ask(apiKey: number, version: number): Promise<Buffer> {
-  const frame = Buffer.alloc(4 + 10);
-  frame.writeInt32BE(10, 0);
-  frame.writeInt16BE(apiKey, 4);
-  frame.writeInt16BE(version, 6);
-  frame.writeInt32BE(77, 8);
-  frame.writeInt16BE(-1, 12);
-  client.socket.write(frame);
-  const answer = await client.nextFrame();
-  expect(answer?.readInt32BE(0), `API ${apiKey}, version ${version}`).toBe(77);
-  return answer as Buffer;
-}
-
 /** The versions beside a range, and absurd ones. */
 function versionsBeside({ api }: Handler): [asked: number, answeredIn: number][] {
   const [min, max] = api.versions;
@@ -57,7 +43,7 @@ describe('what is not served is answered on a connection that stays open', () =>
     async ({ handler }) => {
       const { api } = handler;
       for (const [asked, answeredIn] of versionsBeside(handler)) {
-        const frame = await ask(api.key, asked);
+        const frame = await client.sendHeader(api.key, asked);
         const form = api.key === apiVersions.key ? 0 : answeredIn;
         const body = decodeResponse(api, form, frame) as { errorCode?: number };
         if (WITHOUT_PLACE.has(`${api.name} ${form}`)) expect(body.errorCode ?? 0).toBe(0);
@@ -72,7 +58,7 @@ describe('what is not served is answered on a connection that stays open', () =>
     for (let key = -2; key <= 100; key++) {
       if (served.has(key)) continue;
       for (const version of [0, 1, 2 ** 15 - 1])
-        expect((await ask(key, version)).readInt16BE(4)).toBe(UNSUPPORTED);
+        expect((await client.sendHeader(key, version)).readInt16BE(4)).toBe(UNSUPPORTED);
     }
   });
 });

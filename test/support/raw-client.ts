@@ -46,6 +46,24 @@ export class RawClient implements Disposable {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /** Sends a header of any API and version with nothing behind it; the answer must come on the same connection. */
+  async sendHeader(apiKey: number, version: number): Promise<Buffer> {
+    const correlationId = 77;
+    const frame = Buffer.alloc(4 + 10);
+    frame.writeInt32BE(10, 0);
+    frame.writeInt16BE(apiKey, 4);
+    frame.writeInt16BE(version, 6);
+    frame.writeInt32BE(correlationId, 8);
+    frame.writeInt16BE(-1, 12);
+    this.socket.write(frame);
+    const answer = await this.nextFrame();
+    if (answer?.readInt32BE(0) !== correlationId)
+      throw new Error(
+        `API ${apiKey}, version ${version}: ${answer ? 'answer to another request' : 'the connection was closed'}`,
+      );
+    return answer;
+  }
+
   /** Sends a request and doesn't wait. */
   send<Req extends Shape, Res extends Shape>(
     api: Api<Req, Res>,

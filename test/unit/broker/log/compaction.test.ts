@@ -114,6 +114,7 @@ function copyAtEachStep(dataDir: string, copies: TempDir): { stop(): number } {
         }
         return original.apply(fs, args);
       };
+      // One function stands for several of node:fs, whose types have no common one; it passes on what it was given.
       return vi.spyOn(fs, name).mockImplementation(copying as never);
     },
   );

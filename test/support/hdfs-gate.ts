@@ -97,13 +97,14 @@ export class HdfsGate implements AsyncDisposable {
   }
 
   async #pass(name: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request; // kept: a request whose answer has been sent no longer names it
     const seen = seenOf(name, request);
     this.seen.push(seen);
     const stop = this.rule(seen);
     const isStopped = async (at: GateStop['at']) => {
       if (stop?.at !== at) return false;
       await stop.act?.();
-      if (stop.cut) request.socket.destroy();
+      if (stop.cut) socket.destroy();
       return stop.cut === true;
     };
     request.on('error', () => {});
@@ -118,15 +119,15 @@ export class HdfsGate implements AsyncDisposable {
       headers,
       agent: false,
     });
-    far.on('error', () => request.socket.destroy());
+    far.on('error', () => socket.destroy());
     far.on('continue', () => response.writeContinue());
     far.on('response', async (answer) => {
-      answer.on('error', () => request.socket.destroy());
+      answer.on('error', () => socket.destroy());
       if (!(await isStopped('answer'))) await this.#answer(name, answer, response);
     });
     try {
       await this.#forward(request, far, seen.bytes, () => isStopped('body'));
-      if (await isStopped('sent')) far.on('response', () => request.socket.destroy());
+      if (await isStopped('sent')) far.on('response', () => socket.destroy());
     } catch {
       far.destroy(); // the client went away in the middle of its body
     }

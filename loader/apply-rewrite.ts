@@ -1,7 +1,8 @@
 /**
  * Makes a published rewrite true on disk. In this order, so that a reader may see absence for a moment but never a row
- * twice: the markers of the hours touched are withdrawn, removed files go to the trash, added ones come in. Any process
- * may do it, any number of times; it is done when the staging directory of the attempt is gone.
+ * twice: the markers of the hours touched are withdrawn, removed files go to the trash, added ones come in; the marker is
+ * withdrawn again before each move. Any process may do it, any number of times; it is done when the staging directory of the
+ * attempt is gone.
  */
 import { dirname } from 'node:path/posix';
 import { inParallel, placeFiles } from './apply.ts';
@@ -51,21 +52,31 @@ export async function applyRewrite(
   const isDone = async () => (await store.stat(staging)) === undefined;
   if (own && (await isDone())) return; // by another process, which may have marked the hours again by now
   if (!own) await store.sync([dirname(wantedPath(topic, { kind: 'rewrite', generation, seq }))]);
-  await inParallel(touchedHours(rewrite), (hour) => store.remove(successPath(topic, hour)));
+  const withdraw = (hour: Hour) => store.remove(successPath(topic, hour));
+  await inParallel(touchedHours(rewrite), withdraw);
   // What was withdrawn may have been a new mark already: the next judge is told to look at every mark again.
-  if (await isDone()) await store.create(`${markerStagingDirectory(topic, newAttempt())}/withdrawn`, '');
+  const tellJudges = () => store.create(`${markerStagingDirectory(topic, newAttempt())}/withdrawn`, '');
+  if (await isDone()) return tellJudges();
+  // A judge who folded the log before this rewrite was in it may mark an hour late. Looked at first, so that new marks stay.
+  const withdrawAgain = async (hour: Hour) => {
+    if ((await store.stat(successPath(topic, hour))) !== undefined && !(await isDone())) await withdraw(hour);
+  };
   const left = new Set(removes.map(({ final }) => `${topic}/${dirname(final)}`));
-  if (kind === 'expire') await inParallel(removes, ({ final }) => store.remove(`${topic}/${final}`));
-  else if (removes.length > 0) {
-    await store.makeDirectory(trashDirectory(topic, seq));
-    await inParallel(removes.entries(), async ([index, { final }]) => {
-      await retire(store, `${topic}/${final}`, `${topic}/${trashName(seq, index)}`);
-    });
-  }
+  if (kind !== 'expire' && removes.length > 0) await store.makeDirectory(trashDirectory(topic, seq));
+  await inParallel(removes.entries(), async ([index, { final, hour }]) => {
+    await withdrawAgain(hour);
+    if (kind === 'expire') await store.remove(`${topic}/${final}`);
+    else await retire(store, `${topic}/${final}`, `${topic}/${trashName(seq, index)}`);
+  });
   // Durable before the added files are, or a crash could bring the removed rows back beside them; and the trash before the
   // directories they left, or it could leave them in neither.
   await store.sync([trashDirectory(topic, seq), ...left]);
-  const entered = await placeFiles(store, topic, adds, { staging, own });
+  const entered = await placeFiles(store, topic, adds, {
+    staging,
+    own,
+    before: ({ hour }) => withdrawAgain(hour),
+  });
+  if (await isDone()) return tellJudges(); // by another process, meanwhile
   for (const seq of trash) await store.remove(trashDirectory(topic, seq));
   await store.sync([...entered, staging]);
   await store.remove(staging);

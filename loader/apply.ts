@@ -67,10 +67,11 @@ export async function placeFiles(
   store: Store,
   topic: string,
   files: readonly DataFile[],
-  { staging, own, made = new MadeDirectories(store) }: Placing,
+  { staging, own, made = new MadeDirectories(store), before }: Placing,
 ): Promise<string[]> {
   await inParallel(files, async (file) => {
     await made.make(`${topic}/${dirname(file.final)}`);
+    await before?.(file);
     await place(store, topic, file, { staging, own });
   });
   return [...new Set(files.map(({ final }) => `${topic}/${dirname(final)}`))];
@@ -80,6 +81,8 @@ interface Placing {
   staging: string;
   own: boolean;
   made?: MadeDirectories;
+  /** Done before each file is moved. */
+  before?: (file: DataFile) => Promise<void>;
 }
 
 /** Does the same to every item, some at a time. Waits for all, also when one fails: nothing is to go on while the next process recovers. */

@@ -8,13 +8,13 @@ import { applyRewrite } from '../../../loader/apply-rewrite.ts';
 import type { Commit } from '../../../loader/commit.ts';
 import { asDataFile } from '../../../loader/fold.ts';
 import { removeHistory, sealChain, sealRewriteLog } from '../../../loader/generation.ts';
-import { markersStagingDirectory, successPath } from '../../../loader/paths.ts';
+import { markersStagingDirectory, successPath, trashDirectory } from '../../../loader/paths.ts';
 import { RecoveredTopic, recoverChain, recoverRewrites, recoverTopic } from '../../../loader/recover.ts';
 import type { Rewrite } from '../../../loader/rewrite.ts';
 import { rewriteTopic } from '../../../loader/rewrite-topic.ts';
 import type { Store } from '../../../loader/store/store.ts';
 import { readTopicState } from '../../../loader/table-state.ts';
-import { commitMade, MADE_AT, MADE_HOUR, rootMade } from '../../support/made-table.ts';
+import { commitMade, MADE_AT, MADE_HOUR, mergeMade, rootMade } from '../../support/made-table.ts';
 import { MemoryFiles, MemoryStore, withOverrides } from '../../support/memory-store.ts';
 
 const TOPIC = 't';
@@ -81,3 +81,28 @@ test('one that is withdrawn all the same makes the next judge look at every mark
   expect(await store.read(SUCCESS)).toBeUndefined();
   expect(await store.list(markersStagingDirectory(TOPIC))).toHaveLength(1);
 });
+
+test.each([
+  ['removed', 'makeDirectory'],
+  ['added', 'sync'],
+] as const)(
+  'a judge who marks late, just before files are %s, has marked no half of a swap',
+  async (_, moment) => {
+    await commitMade(store, TOPIC, { partition: 0, rows: 10 });
+    const markedAtMoves: boolean[] = [];
+    let late = 0;
+    const beside = withOverrides(store, {
+      [moment]: async (names: string & string[]) => {
+        await store[moment](names);
+        if ([names].flat().includes(trashDirectory(TOPIC, 1)) && ++late === 1) await mark();
+      },
+      move: async (from, to) => {
+        markedAtMoves.push((await store.stat(SUCCESS)) !== undefined);
+        return await store.move(from, to);
+      },
+    });
+    await mergeMade(new RecoveredTopic(beside, TOPIC));
+    expect(late).toBe(1);
+    expect(markedAtMoves).toEqual([false, false, false]);
+  },
+);

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/support/longest-first.ts';
 
@@ -11,6 +12,8 @@ export default defineConfig({
     pool: 'forks',
     // V8 aborts processes that start and end worker threads while it guards code pages by protection keys; see bin/millrace.mjs.
     execArgv: ['--no-memory-protection-keys'],
+    // Hundreds of processes are started from the sources: what Node compiles of them is kept. A third less work in all.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, '.cache/compile') },
     maxWorkers: 2,
     testTimeout: 300_000,
     hookTimeout: 300_000,

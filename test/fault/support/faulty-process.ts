@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanEnvironment, type Ended, MAIN, statusOf } from '../../support/run-cli.ts';
@@ -21,7 +20,7 @@ import {
 
 const PRELOAD = join(import.meta.dirname, 'failpoint.ts');
 /** Some hundred processes start here; what Node makes of the sources is kept between them. */
-const COMPILE_CACHE = join(tmpdir(), 'millrace-fault-compile-cache');
+const COMPILE_CACHE = join(import.meta.dirname, '../../../.cache/compile');
 const LOOK_MS = 5;
 /** A process that takes longer has hung up. */
 const PATIENCE_MS = Number(process.env['FAULT_PATIENCE_MS'] ?? 600_000);

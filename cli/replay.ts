@@ -118,7 +118,7 @@ async function replayCommand(context: CommandContext, options: Options): Promise
   const { topic } = options;
   const { previewReplay, replay } = await import('../jobs/replay.ts');
   await using client = await connect(context);
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, options.dryRun ? 'read' : 'write');
   const chosen = { store, client, topic, selection: await withPartition(client, topic, selection) };
   if (options.dryRun) {
     printPreview(context, await previewReplay(chosen));

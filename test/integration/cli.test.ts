@@ -223,6 +223,15 @@ it('a result that could not be written is a failure', { skip: !existsSync('/dev/
   expect(await statusOf(child)).toBe(1);
 });
 
+it.each([['runs'], ['doctor'], ['expire', '--dry-run']])(
+  '%s makes no warehouse where none is',
+  async (...argv) => {
+    const place = join(directory, 'not-made');
+    const { status, stderr } = await runCli([...argv, '--warehouse', `file:${place}`]);
+    expect([status, stderr, existsSync(place)]).toEqual([0, '', false]);
+  },
+);
+
 describe('schema list', () => {
   it('names the built-in schemas and their columns', async () => {
     const { status, stdout } = await runCli(['schema', 'list', '--json']);

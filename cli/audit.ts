@@ -26,7 +26,7 @@ async function auditCommand(context: CommandContext, { topic, from, to }: Option
   const { RowCopier } = await import('../loader/row-copier.ts');
   const { openSpoolDirectory } = await import('../loader/spool-directory.ts');
   await using client = await connect(context);
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, 'read');
   await using local = await openSpoolDirectory(settings.loader);
   await using copier = await RowCopier.open({
     memoryLimitBytes: settings.loader.duckdbMemoryBytes,

@@ -22,7 +22,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./up.ts'),
   },
   { name: 'broker', summary: 'a broker until stopped', load: () => import('./broker.ts') },
-  { name: 'topics', summary: 'list, create, describe and delete topics', load: () => import('./topics.ts') },
+  {
+    name: 'topics',
+    summary: 'list, create, describe, alter and delete topics',
+    load: () => import('./topics.ts'),
+  },
   { name: 'ingest', summary: 'events of a file or stdin into a topic', load: () => import('./ingest.ts') },
   {
     name: 'generate',

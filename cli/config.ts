@@ -51,4 +51,5 @@ export function define(command: Command, act: Act): void {
     ['config show', 'all settings; those not "default" were given'],
     ['--config config/cluster.yaml config show --json', 'what a file makes of them'],
   ]);
+  addExamples(command, [['config show', 'every setting and where its value came from']]);
 }

@@ -19,7 +19,7 @@ interface Options {
 async function doctorCommand(context: CommandContext, { topic, fix = false }: Options): Promise<number> {
   const { settings, now, signal, out } = context;
   const { doctor } = await import('../jobs/doctor.ts');
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, fix ? 'write' : 'read');
   const known = await topicsInWarehouse(store);
   const unknown = topic?.find((name) => !known.includes(name));
   if (unknown !== undefined)
@@ -37,7 +37,9 @@ async function doctorCommand(context: CommandContext, { topic, fix = false }: Op
     out.line(`${severity}: ${path}: ${kind}: ${problem}; ${remedy}`);
   const fixed = topics.reduce((sum, one) => sum + one.fixed, 0);
   if (fixed > 0) out.line(`${counted(fixed, 'finding')} put right`);
-  if (findings.length === 0) out.line(`${store.url}: nothing is wrong in ${counted(topics.length, 'topic')}`);
+  if (topics.length === 0) out.line(`${store.url}: there is no table; is it the right place?`);
+  else if (findings.length === 0)
+    out.line(`${store.url}: nothing is wrong in ${counted(topics.length, 'topic')}`);
   return ok ? EXIT.done : EXIT.failed;
 }
 

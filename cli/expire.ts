@@ -33,7 +33,7 @@ async function expireCommand(
   { topic: wanted, dryRun = false }: Options,
 ): Promise<void> {
   const { out, signal } = context;
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, dryRun ? 'read' : 'write');
   const known = await topicsInWarehouse(store);
   const unknown = wanted?.find((name) => !known.includes(name));
   if (unknown !== undefined)

@@ -19,6 +19,8 @@ const interruption = listenForInterruption();
 let logLevel = 'warn';
 let status: number = EXIT.done;
 
+const showsStacks = () => logLevel === 'debug' || logLevel === 'trace';
+
 async function readSettings(command: Command): Promise<LoadedSettings> {
   const { loadSettings, SettingsError } = await import('../config/load.ts');
   const { configFile, set } = commonOptions(command);
@@ -71,7 +73,7 @@ const act: Act =
 function report(thrown: unknown): number {
   const error = thrown instanceof CommanderError ? usageErrorOf(thrown, argv) : thrown;
   if (error === undefined) return EXIT.done;
-  const failure = failureOf(error, logLevel === 'debug');
+  const failure = failureOf(error, showsStacks());
   process.stderr.write(`${failure.lines.join('\n')}\n`);
   return failure.status;
 }
@@ -87,7 +89,7 @@ try {
   await program.parseAsync(argv, { from: 'user' });
 } catch (error) {
   // After a signal whatever is under way fails in its own words; only who looks for a fault wants to read them.
-  if (interruption.status() === undefined || logLevel === 'debug') status = report(error);
+  if (interruption.status() === undefined || showsStacks()) status = report(error);
 }
 // What stdout can't take (a full disk) is an error of the last write, which comes a moment later.
 if (interruption.status() === undefined)

@@ -25,7 +25,7 @@ function partitionObject({ chain, ...offsets }: PartitionOffsets): object {
 async function offsets(context: CommandContext, { topic }: { topic: string }): Promise<void> {
   const { out } = context;
   await using client = await connect(context);
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, 'read');
   const partitions = await topicOffsets(client, store, topic);
   if (partitions.length === 0)
     throw new Error(

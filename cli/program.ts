@@ -20,8 +20,8 @@ Examples:
   millrace load --topic access               into ./warehouse, one worker thread per partition
   millrace aggregate --topic access --query traffic_by_hour --all
 
-Exit status: 0 done · 1 failed · 2 usage · 3 finished, but something was refused, with --strict · 78 settings
-130/143 stopped by SIGINT/SIGTERM (a second one: at once)`;
+Exit status: 0 done · 1 failed · 2 usage · 3 finished, but something was refused or is incomplete, with --strict
+78 settings · 130/143 stopped by SIGINT/SIGTERM (a second one: at once)`;
 
 function addCommonOptionsBelow(command: Command): void {
   command.optionsGroup('Common options:');

@@ -26,6 +26,8 @@ interface Options {
 }
 
 const SEE = 'see "millrace replay --help"';
+/** A replay of a month touches thousands of files; people want to see of which kind they are. */
+const SHOWN_FILES = 40;
 
 type Selection = ReplayOptions['selection'];
 
@@ -75,7 +77,11 @@ function printPreview({ out }: CommandContext, preview: ReplayPreview): void {
   out.line(
     tableText(['partition', 'from', 'until', 'files replaced', 'their rows', 'files cut', 'hours'], rows),
   );
-  const { hours, filesRemoved, filesCut, filesAdded } = preview;
+  const { hours, files, filesRemoved, filesCut, filesAdded } = preview;
+  for (const { path, isCut } of files.slice(0, SHOWN_FILES))
+    out.line(`${isCut ? 'cut    ' : 'replace'} ${path}`);
+  const more = files.length - SHOWN_FILES;
+  if (more > 0) out.line(`and ${counted(more, 'more file')}; --json names them all`);
   const acts = [
     ...(filesRemoved > 0 ? [`replace ${counted(filesRemoved, 'file')}`] : []),
     ...(filesCut > 0 ? [`cut ${counted(filesCut, 'file')} with rows outside the range too`] : []),
@@ -112,7 +118,7 @@ async function replayCommand(context: CommandContext, options: Options): Promise
   const { topic } = options;
   const { previewReplay, replay } = await import('../jobs/replay.ts');
   await using client = await connect(context);
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, options.dryRun ? 'read' : 'write');
   const chosen = { store, client, topic, selection: await withPartition(client, topic, selection) };
   if (options.dryRun) {
     printPreview(context, await previewReplay(chosen));

@@ -21,10 +21,13 @@ export async function connect(
   });
 }
 
-/** The warehouse of the settings; the caller owns the store (`await using`). */
-export async function openWarehouse({ settings }: CommandContext): Promise<Store> {
+/** The warehouse of the settings; the caller owns the store (`await using`). `use`: what the command does with it. */
+export async function openWarehouse(
+  { settings }: CommandContext,
+  use: 'read' | 'write' = 'write',
+): Promise<Store> {
   const { openStore } = await import('../loader/store/open-store.ts');
-  return openStore(settings);
+  return openStore(settings, { onlyReads: use === 'read' });
 }
 
 /** What a command sends, and to which topic. */

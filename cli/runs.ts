@@ -87,7 +87,7 @@ function printTicks({ out }: CommandContext, ticks: readonly TickRecord[]): void
 }
 
 async function runs(context: CommandContext, { topic, n }: Options): Promise<void> {
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, 'read');
   const topics = topic === undefined ? await topicsInWarehouse(store) : [topic];
   const found = (await newestRuns(store, topics, n)).map(summary);
   if (topic !== undefined && found.length === 0)

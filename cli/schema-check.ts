@@ -99,7 +99,7 @@ async function checkTable(
   const now = what === undefined ? await findSchema(topic, settings) : await schemaOf(what, context);
   if (now === undefined)
     throw new UsageError(`topic ${topic} has no schema; name the one to compare with its files`);
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, 'read');
   await using local = await openSpoolDirectory(settings.loader);
   await using copier = await RowCopier.open({
     memoryLimitBytes: settings.loader.duckdbMemoryBytes,

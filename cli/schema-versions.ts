@@ -55,7 +55,7 @@ async function versions(context: CommandContext, { topic }: { topic: string }): 
   const { findSchema } = await import('../schemas/event-schema.ts');
   const { readTopicState } = await import('../loader/table-state.ts');
   const now = await findSchema(topic, settings);
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, 'read');
   const { chains } = await readTopicState(store, topic);
   const found = versionsOf(chains.values());
   out.object({ topic, current: { name: now?.name ?? 'raw', sha256: now?.sha256 ?? null }, versions: found });

@@ -53,4 +53,9 @@ export function define(command: Command, act: Act): void {
   defineDdl(command, act);
   defineInfer(command, act);
   defineVersions(command, act);
+  addExamples(command, [
+    ['schema infer --topic shop > schemas/shop.json', 'a first draft from its records'],
+    ['schema check schemas/shop.json new/shop.json', 'whether it may change so'],
+    ['schema ddl spark --topic shop', 'its files as a table of Spark'],
+  ]);
 }

@@ -68,7 +68,7 @@ function printSchedule({ out }: CommandContext, schedule: Awaited<ReturnType<typ
 async function status(context: CommandContext): Promise<void> {
   const { out } = context;
   await using client = await connect(context);
-  await using store = await openWarehouse(context);
+  await using store = await openWarehouse(context, 'read');
   const cluster = await client.metadata(null);
   const own = cluster.topics.filter(({ internal }) => !internal).map(({ name }) => name);
   const names = new Set([...own, ...(await topicsInWarehouse(store))]);

@@ -71,6 +71,15 @@ export function define(command: Command, act: Act): void {
     ['token get --warehouse webhdfs://nn1:9870/warehouse --file token', 'before the first load, and daily'],
     ['load --topic access --set webhdfs.delegationTokenFile=token', 'where no ticket is'],
   ]);
-  child('renew', 'Lengthens the life of the token in a file.').action(act<TokenOptions>(renew));
-  child('cancel', 'Makes the token in a file worthless.').action(act<TokenOptions>(cancel));
+  const renewCommand = child('renew', 'Lengthens the life of the token in a file.');
+  addExamples(renewCommand.action(act<TokenOptions>(renew)), [
+    ['token renew --warehouse webhdfs://nn1:9870/warehouse --file token', 'by ticket, as its renewer'],
+  ]);
+  const cancelCommand = child('cancel', 'Makes the token in a file worthless.');
+  addExamples(cancelCommand.action(act<TokenOptions>(cancel)), [
+    ['token cancel --warehouse webhdfs://nn1:9870/warehouse --file token', 'at once'],
+  ]);
+  addExamples(command, [
+    ['token get --warehouse webhdfs://nn1:9870/warehouse --file token', 'a new one, by ticket'],
+  ]);
 }

@@ -155,7 +155,11 @@ async function remove(context: CommandContext, _options: object, name: string): 
 }
 
 export function define(command: Command, act: Act): void {
-  command.command('list').description('The topics of the cluster.').action(act<object>(list));
+  const listCommand = command
+    .command('list')
+    .description('The topics of the cluster.')
+    .action(act<object>(list));
+  addExamples(listCommand, [['topics list --broker broker-1:9092', 'with the number of their partitions']]);
   const createCommand = command
     .command('create <name>')
     .description(
@@ -168,14 +172,16 @@ export function define(command: Command, act: Act): void {
   addExamples(createCommand, [
     ['topics create access --partitions 8 --config retention.ms=604800000', 'kept for a week'],
   ]);
-  command
+  const describeCommand = command
     .command('describe <name>')
     .description('Partitions, leaders, replicas, offsets and settings of a topic.')
     .action(act<object, [string]>(describe));
-  command
+  addExamples(describeCommand, [['topics describe access --json', 'where its logs begin and end, as JSON']]);
+  const deleteCommand = command
     .command('delete <name>')
     .description('Deletes a topic with all its records.')
     .action(act<object, [string]>(remove));
+  addExamples(deleteCommand, [['topics delete access', 'what was loaded of it stays in the warehouse']]);
   const alterCommand = command
     .command('alter <name>')
     .description('More partitions, and other settings, of a topic; records stay where they are.')

@@ -55,9 +55,9 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   aggregates: aggregates.prefault({}),
   logLevel: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
     .default('warn')
-    .describe('least level of the log lines on stderr'),
+    .describe('least level of the log lines on stderr; trace: every request that the broker gets'),
 });
 
 /** The effective settings, every default filled in. */

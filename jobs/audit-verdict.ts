@@ -32,6 +32,7 @@ export interface AuditedHour extends Omit<HourCounts, 'ahead' | 'isSame' | 'from
   hour: Hour;
   /** Events that producers say they sent; left out where none said anything of the hour. */
   produced?: number;
+  /** Rows that came after the hour was first marked: in its files, and in `_late/`. As a load counts them. */
   late: number;
   quarantined: number;
   verdict: AuditVerdict;

@@ -8,7 +8,7 @@ import { KafkaError } from '../broker/protocol/errors.ts';
 import type { Settings } from '../config/settings.ts';
 import { boundsOf, type LiveFile } from '../loader/fold.ts';
 import type { Hour } from '../loader/hour.ts';
-import { listMarkedHours } from '../loader/hour-marker.ts';
+import { listMarkedHours, newestMarker } from '../loader/hour-marker.ts';
 import type { RowCopier } from '../loader/row-copier.ts';
 import { viewLog } from '../loader/same-log.ts';
 import type { Store } from '../loader/store/store.ts';
@@ -188,13 +188,15 @@ async function auditHour(options: AuditOptions, hour: Hour, inputs: HourInputs):
     isSame,
     complete,
   };
+  // What came late into the hour itself only its marker tells from what was there before.
+  const marker = complete ? await newestMarker(options.store, options.topic, hour) : undefined;
   const produced = producedOf(hour, inputs, counts.loader, counts.ahead);
   const { ahead: _, isSame: __, ...shown } = counts;
   return {
     hour,
     ...(produced && { produced: produced.produced }),
     ...shown,
-    late: total('late'),
+    late: (marker?.late.inHour ?? 0) + total('late'),
     quarantined: total('quarantine'),
     verdict: verdictOf({ ...counts, fromProducers: produced }),
     problems: produced ? [...problems, ...producedProblems(options.topic, hour, produced)] : problems,

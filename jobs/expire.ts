@@ -4,7 +4,7 @@
  */
 import type { Settings } from '../config/settings.ts';
 import { asDataFile } from '../loader/fold.ts';
-import { forgetHistory } from '../loader/forget.ts';
+import { chainsToSeal, forgetHistory } from '../loader/forget.ts';
 import { HOUR_MS, type Hour, hourName } from '../loader/hour.ts';
 import { parseTrashName, parseWantedName, stagingDirectory, trashRoot } from '../loader/paths.ts';
 import { RecoveredTopic } from '../loader/recover.ts';
@@ -12,7 +12,7 @@ import type { RewritePlan } from '../loader/rewrite-topic.ts';
 import { rewriteTopic } from '../loader/rewrite-topic.ts';
 import type { Store } from '../loader/store/store.ts';
 import { standingOf, sweepStaging } from '../loader/sweep.ts';
-import type { TopicState } from '../loader/table-state.ts';
+import { readTopicState, type TopicState } from '../loader/table-state.ts';
 import { expireRuns } from './expire-runs.ts';
 
 /** A rewrite that staged something this long ago and never published it is not at work any more. */
@@ -51,7 +51,8 @@ export async function expire(options: ExpireOptions): Promise<Expiry> {
   const { store, topic, loader, run, now, dryRun } = options;
   checkRetention(loader);
   const table = new RecoveredTopic(store, topic);
-  const state = await table.recover();
+  // Recovery does what a dead process left undone: that is a change.
+  const state = dryRun ? await readTopicState(store, topic) : await table.recover();
   const old = oldFiles(state, loader, now());
   const trash = await oldTrash(options, state);
   const result: Expiry = {
@@ -61,7 +62,7 @@ export async function expire(options: ExpireOptions): Promise<Expiry> {
     files: old.length,
     trash,
     runs: await expireRuns({ store, keepHours: loader.historyKeepHours, nowMs: now(), dryRun }, state),
-    chainsSealed: 0,
+    chainsSealed: chainsToSeal(state, loader.sealAfterRecords).length,
   };
   if (dryRun) return result;
   await rewriteTopic(table, { run, now }, (fresh) => planExpiry(options, fresh));

@@ -57,6 +57,8 @@ export interface ReplayPreview {
   filesCut: number;
   /** An estimate: one per partition, hour and role, and one per file that is cut. */
   filesAdded: number;
+  /** The files that would go, by path below the topic; a cut one comes back without the range's rows. */
+  files: { path: string; hour: Hour; isCut: boolean }[];
   hours: Hour[];
 }
 
@@ -112,6 +114,9 @@ export async function previewReplay({
     filesRemoved: all.whole.length,
     filesCut: all.partly.length,
     filesAdded: kinds.size + all.partly.length,
+    files: files
+      .map(({ final: path, hour }, i) => ({ path, hour, isCut: i >= all.whole.length }))
+      .sort((a, b) => (a.path < b.path ? -1 : 1)),
     hours: hoursOf(all),
   };
 }

@@ -6,6 +6,7 @@ import type { Chain } from './commit-chain.ts';
 import { removeHistory, type Sealer, sealChain, sealRewriteLog } from './generation.ts';
 import { recoverChain, recoverRewrites } from './recover.ts';
 import type { Store } from './store/store.ts';
+import { sweepStaging } from './sweep.ts';
 import { readTopicState, type TopicState } from './table-state.ts';
 
 /** What was sealed and removed. */
@@ -15,14 +16,21 @@ export interface Forgotten {
   generationsRemoved: number;
 }
 
+const isLong = ({ rewrites, generation }: TopicState['log'], limit: number) =>
+  rewrites.length >= limit && generation !== undefined;
+
+/** The chains that `forgetHistory` would seal: long ones, and all of them where the log of rewrites is long. */
+export function chainsToSeal({ chains, log }: TopicState, limit: number): Chain[] {
+  return [...chains.values()].filter(({ commits }) => commits.length >= limit || isLong(log, limit));
+}
+
 /** Seals what holds at least `limit` records, as the state tells. Other processes may be at work on the topic at the same time. */
 export async function forgetHistory(
   store: Store,
   { topic, chains, log }: TopicState,
   { limit, sealer }: { limit: number; sealer: Sealer },
 ): Promise<Forgotten> {
-  const isLong = log.rewrites.length >= limit && log.generation !== undefined;
-  const sealed = isLong
+  const sealed = isLong(log, limit)
     ? await sealRewriteLog(store, await recoverRewrites(store, topic), sealer)
     : undefined;
   const needsSeal = ({ commits, base }: Chain) =>
@@ -33,6 +41,12 @@ export async function forgetHistory(
     if (chain && (await sealChain(store, chain, sealer))) chainsSealed++;
   }
   const hasHistory = chainsSealed > 0 || log.older > 0 || [...chains.values()].some(({ older }) => older > 0);
-  const generationsRemoved = hasHistory ? await removeHistory(store, await readTopicState(store, topic)) : 0;
+  let generationsRemoved = 0;
+  if (hasHistory || sealed !== undefined) {
+    const state = await readTopicState(store, topic);
+    generationsRemoved = await removeHistory(store, state);
+    // Seals and bases were staged too; nothing that stays behind may look to an operator like work that died.
+    await sweepStaging(store, state);
+  }
   return { chainsSealed, rewritesSealed: sealed !== undefined, generationsRemoved };
 }

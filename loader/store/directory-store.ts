@@ -57,9 +57,13 @@ export class DirectoryStore implements Store {
     this.url = `file:${root}`;
   }
 
-  /** Opens, and makes if need be, the warehouse at an absolute path; proves that `link` refuses an existing name there. */
-  static async open(root: string): Promise<DirectoryStore> {
+  /**
+   * Opens, and makes if need be, the warehouse at an absolute path; proves that `link` refuses an existing name there. Who
+   * only reads makes and proves nothing: a wrong path stays as it was, and a right to write is not needed.
+   */
+  static async open(root: string, { onlyReads = false } = {}): Promise<DirectoryStore> {
     const store = new DirectoryStore(root);
+    if (onlyReads) return store;
     await store.#try('open', '', async () => {
       await mkdir(root, { recursive: true }).catch((error: unknown) => {
         const hint = HINTS['ENOTDIR']!;

@@ -16,17 +16,17 @@ export function localWarehousePath(url: string): string | undefined {
     : undefined;
 }
 
-/** Opens the warehouse of the settings; throws StoreError if its scheme is unknown or the place can't be used. */
-export async function openStore({
-  loader,
-  webhdfs,
-}: {
-  loader: Pick<Settings['loader'], 'warehouse'>;
-  webhdfs: Settings['webhdfs'];
-}): Promise<Store> {
+/**
+ * Opens the warehouse of the settings; throws StoreError if its scheme is unknown or the place can't be used. `onlyReads`:
+ * nothing is made there, not even the directory.
+ */
+export async function openStore(
+  { loader, webhdfs }: { loader: Pick<Settings['loader'], 'warehouse'>; webhdfs: Settings['webhdfs'] },
+  how: { onlyReads?: boolean } = {},
+): Promise<Store> {
   const url = loader.warehouse;
   const path = localWarehousePath(url);
-  if (path !== undefined) return await DirectoryStore.open(path);
+  if (path !== undefined) return await DirectoryStore.open(path, how);
   if (/^s?webhdfs:/.test(url)) {
     const { WebHdfsStore } = await import('./webhdfs-store.ts');
     return await WebHdfsStore.open(url, webhdfs);

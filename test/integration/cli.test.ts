@@ -1,9 +1,11 @@
 /** The command line as its users meet it: help, one clear line for every mistake, and the right exit status. */
+import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../cli/commands.ts';
 import { runCli, startCli, statusOf } from '../support/run-cli.ts';
@@ -13,6 +15,9 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'millrace-cli-'));
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
+
+/** As `addExamples` writes them. */
+const EXAMPLE = /^Examples?:\n {2}millrace /m;
 
 /** A command that must fail: its status and the one line it says. */
 async function failureOf(...argv: string[]): Promise<{ status: number; line: string }> {
@@ -24,14 +29,17 @@ async function failureOf(...argv: string[]): Promise<{ status: number; line: str
 
 describe('help', () => {
   for (const { name, summary } of COMMANDS)
-    it(`${name} --help says what it does and shows examples`, async () => {
+    it(`${name} --help says what it does and shows examples, and so does that of what stands under it`, async () => {
       const { status, stdout, stderr } = await runCli([name, '--help']);
       expect(stderr).toBe('');
       expect(status).toBe(0);
       expect(stdout).toContain(`Usage: millrace ${name}`);
       expect(stdout.replace(/\s+/g, ' ').toLowerCase()).toContain(summary.toLowerCase().replace(/\s+/g, ' '));
       expect(stdout).toMatch(/Common options:[\s\S]*--set <path=value>/);
-      if (!/^Commands:/m.test(stdout)) expect(stdout).toMatch(/^Examples?:\n {2}millrace /m);
+      expect(stdout).toMatch(EXAMPLE);
+      const below = /^Commands:\n((?: .*\n)+)/m.exec(stdout)?.[1] ?? '';
+      for (const [, child] of below.matchAll(/^ {2}(\w+) \[options\]/gm))
+        expect((await runCli([name, child!, '--help'])).stdout, child!).toMatch(EXAMPLE);
     });
 
   it('millrace --help lists every command, and --version the version', async () => {
@@ -186,12 +194,43 @@ describe('config show', () => {
   });
 });
 
+it('the lowest level of the log shows every request that the broker gets', async () => {
+  const log = join(directory, 'trace');
+  const stderr = openSync(log, 'w');
+  const argv = [
+    'broker',
+    '--port',
+    '0',
+    '--data',
+    join(directory, 'traced'),
+    '--json',
+    '--log-level',
+    'trace',
+  ];
+  const broker = startCli(argv, { stdio: ['ignore', 'pipe', stderr] });
+  closeSync(stderr);
+  const [line] = await once(createInterface({ input: broker.stdout! }), 'line');
+  const { status } = await runCli(['topics', 'list', '--broker', `127.0.0.1:${JSON.parse(line).port}`]);
+  broker.kill('SIGTERM');
+  expect([status, await statusOf(broker)]).toEqual([0, 143]);
+  expect(await readFile(log, 'utf8')).toMatch(/"clientId":"millrace".*"msg":"request Metadata \d+"/);
+});
+
 it('a result that could not be written is a failure', { skip: !existsSync('/dev/full') }, async () => {
   const full = openSync('/dev/full', 'w');
   const child = startCli(['config', 'show'], { stdio: ['ignore', full, 'ignore'] });
   closeSync(full);
   expect(await statusOf(child)).toBe(1);
 });
+
+it.each([['runs'], ['doctor'], ['expire', '--dry-run']])(
+  '%s makes no warehouse where none is',
+  async (...argv) => {
+    const place = join(directory, 'not-made');
+    const { status, stderr } = await runCli([...argv, '--warehouse', `file:${place}`]);
+    expect([status, stderr, existsSync(place)]).toEqual([0, '', false]);
+  },
+);
 
 describe('schema list', () => {
   it('names the built-in schemas and their columns', async () => {

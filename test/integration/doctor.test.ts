@@ -21,6 +21,7 @@ import { DirectoryStore } from '../../loader/store/directory-store.ts';
 import { webRequests } from '../support/events.ts';
 import { visibleFiles, visibleOffsets } from '../support/foreign-eyes.ts';
 import { createTopic, loadTopics, sendRecords, setupSettings } from '../support/load-topic.ts';
+import { runCli } from '../support/run-cli.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { StoppingStore } from '../support/stopping-store.ts';
 import { TempDir } from '../support/temp-dir.ts';
@@ -121,6 +122,65 @@ describe('what somebody did', () => {
     mkdirSync(hour, { recursive: true });
     writeFileSync(join(hour, '_SUCCESS'), '{}');
   }
+});
+
+describe('what died or came back', () => {
+  const path = (warehouse: string, ...names: string[]) => join(warehouse, TOPIC, ...names);
+  /** An attempt that staged a file for a name and was never heard of again. */
+  const stage = (warehouse: string, wanted: string) => {
+    const attempt = path(warehouse, '_loader/staging', wanted, 'an-attempt');
+    mkdirSync(attempt, { recursive: true });
+    writeFileSync(join(attempt, '000-000.staged'), '');
+  };
+  const run = async (warehouse: string, ...argv: string[]) => {
+    const common = ['--topic', TOPIC, '--broker', addressOf(broker), '--warehouse', `file:${warehouse}`];
+    const { status, stderr } = await runCli([...argv, ...common]);
+    expect([status, stderr]).toEqual([0, '']);
+  };
+
+  test.each<[string, (warehouse: string) => void | Promise<void>, string, boolean]>([
+    [
+      'staging for a name that another has',
+      (w) => stage(w, `c-p00000-g000000-${'0'.repeat(20)}`),
+      'dead staging',
+      true,
+    ],
+    [
+      'staging of a rewrite that was never published',
+      (w) => stage(w, 'w-g000000-00000001'),
+      'orphaned rewrite',
+      true,
+    ],
+    [
+      'a generation that was sealed',
+      async (w) => {
+        const [chain, copy] = [path(w, '_loader/commits/p=00000/g=000000'), join(w, 'copy')];
+        cpSync(chain, copy, { recursive: true });
+        await run(w, 'expire', '--set', 'loader.sealAfterRecords=2');
+        renameSync(copy, chain);
+      },
+      'old generation',
+      true,
+    ],
+    [
+      'a file that a compaction had removed',
+      async (w) => {
+        const [name, copy] = [visibleFiles(w, TOPIC)[0]!, join(w, 'copy')];
+        cpSync(path(w, name), copy);
+        await run(w, 'compact');
+        renameSync(copy, path(w, name));
+      },
+      'retired file',
+      false,
+    ],
+  ])('%s is found, and put right where that is safe', async (_, act, kind, isSafe) => {
+    const warehouse = copyOfTable();
+    await act(warehouse);
+    expect(kinds(await examine(warehouse))).toEqual([kind]);
+    const rows = await visibleOffsets(warehouse, TOPIC);
+    expect(kinds(await examine(warehouse, true))).toEqual(isSafe ? [] : [kind]);
+    expect(await visibleOffsets(warehouse, TOPIC)).toEqual(rows);
+  });
 });
 
 test('what is safe is put right, and nothing else is touched', async () => {

@@ -86,6 +86,9 @@ describe('a replay of a part of the offsets', { timeout: 300_000 }, () => {
       hours: ['2026-03-01T00', '2026-03-01T01', '2026-03-01T02'],
     });
     expect(preview.partitions).toMatchObject([{ partition: 0, from: 30, until: 130, rowsRemoved: 60 }]);
+    const isCut = (path: string) => !path.includes('-o00000000000000000060-');
+    const files = visibleFiles(shop.warehouse, TOPIC).map((path) => [path, isCut(path)]);
+    expect(preview.files.map((file) => [file.path, file.isCut])).toEqual(files);
     expect(everything(shop, TOPIC)).toEqual(before);
   });
 

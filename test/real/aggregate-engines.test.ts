@@ -1,7 +1,7 @@
 /**
  * DuckDB and Spark give equal rows for every built-in query: over the real log and over generated activity of some days,
  * in a local warehouse; and from HDFS by the command. All of the log, and a million generated events, take minutes: with
- * AGGREGATES_WHOLE=1; else 10,000 lines of the log and 30,000 events of two days.
+ * AGGREGATES_WHOLE=1 (`npm run test:real:whole`); else 10,000 lines of the log and 30,000 events of two days.
  */
 import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';

@@ -8,6 +8,6 @@ import { join } from 'node:path';
 export function teardown(): void {
   const files = globSync('**/*.test.ts', { cwd: join(import.meta.dirname, '../real') }).length;
   process.stderr.write(
-    `left out: the real suite, ${files} files against Apache Hadoop, Kafka and Spark; npm run test:real (needs a JDK 17 and Maven)\n`,
+    `left out: the real suite, ${files} files against Apache Hadoop, Kafka and Spark; npm run test:real (needs a JDK 17, Maven, Go and Python 3)\n`,
   );
 }

@@ -2,7 +2,7 @@
  * kafkajs as a foreign witness: its producer and admin. Its consumer always joins a group, so what it produced is read by
  * our own request; fetching by it is tested where groups are.
  */
-import { Kafka, logLevel } from 'kafkajs';
+import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Broker } from '../../../broker/broker.ts';
 import { fetchFrom, valuesIn } from '../../support/batches.ts';
@@ -80,5 +80,47 @@ describe('kafkajs', () => {
     const since = await admin.fetchTopicOffsetsByTimestamp('offsets', 150);
     expect(since.find(({ partition }) => partition === 0)?.offset).toBe('1');
     await admin.disconnect();
+  });
+
+  test('alters a topic, gives it partitions, and deletes records', async () => {
+    const admin = kafka.admin();
+    await admin.connect();
+    await admin.createTopics({ topics: [{ topic: 'altered', numPartitions: 1 }] });
+    const resource = { type: ConfigResourceTypes.TOPIC, name: 'altered' };
+    const configEntries = [{ name: 'retention.ms', value: '60000' }];
+    await admin.alterConfigs({ validateOnly: false, resources: [{ ...resource, configEntries }] });
+    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] });
+    expect(resources[0]?.configEntries).toContainEqual(
+      expect.objectContaining({ configName: 'retention.ms', configValue: '60000' }),
+    );
+    await admin.createPartitions({ topicPartitions: [{ topic: 'altered', count: 2 }] });
+    const producer = kafka.producer();
+    await producer.connect();
+    const messages = [1, 2, 3].map((i) => ({ value: `m${i}`, partition: 1 }));
+    await producer.send({ topic: 'altered', messages });
+    await producer.disconnect();
+    expect(await admin.fetchTopicOffsets('altered')).toHaveLength(2);
+    await admin.deleteTopicRecords({ topic: 'altered', partitions: [{ partition: 1, offset: '2' }] });
+    const ends = await admin.fetchTopicOffsets('altered');
+    expect(ends.find(({ partition }) => partition === 1)).toMatchObject({ low: '2', high: '3' });
+    await admin.disconnect();
+  });
+
+  test('commits records and offsets in a transaction, and aborts both', async () => {
+    const producer = kafka.producer({ transactionalId: 'mover', idempotent: true, maxInFlightRequests: 1 });
+    const admin = kafka.admin();
+    await Promise.all([producer.connect(), admin.connect()]);
+    const move = async (offset: string) => {
+      const transaction = await producer.transaction();
+      await transaction.send({ topic: 'moved', messages: [{ value: `up to ${offset}`, partition: 0 }] });
+      const topics = [{ topic: 'plain', partitions: [{ partition: 1, offset }] }];
+      await transaction.sendOffsets({ consumerGroupId: 'movers', topics });
+      return transaction;
+    };
+    await (await move('3')).commit();
+    await (await move('6')).abort();
+    const [committed] = await admin.fetchOffsets({ groupId: 'movers', topics: ['plain'] });
+    expect(committed?.partitions.find(({ partition }) => partition === 1)?.offset).toBe('3');
+    await Promise.all([producer.disconnect(), admin.disconnect()]);
   });
 });

@@ -9,6 +9,7 @@ import { startHttpFs } from './httpfs.ts';
 import { startKafka } from './kafka.ts';
 import { startSecureHdfs } from './kerberos.ts';
 import { sparkSql } from './spark.ts';
+import { openSparkHome } from './spark-home.ts';
 
 /** Kinds of beds: what they are, and how they are brought up to outlive this process. */
 const KINDS: Record<string, { about: string; up: () => Promise<unknown> }> = {
@@ -41,6 +42,10 @@ const KINDS: Record<string, { about: string; up: () => Promise<unknown> }> = {
   kafka3: {
     about: 'Apache Kafka: three brokers, each a controller too',
     up: () => startKafka({ outlives: true, brokers: 3 }),
+  },
+  spark: {
+    about: 'a directory of Spark, for SPARK_HOME; it has no daemon',
+    up: () => openSparkHome({ outlives: true }),
   },
 };
 

@@ -4,6 +4,7 @@
  */
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Bed, type BedOptions } from './bed.ts';
 import { fetchJars } from './jars.ts';
 import { javaArguments, javaCommand } from './java.ts';
 
@@ -21,4 +22,16 @@ export async function makeSparkHome(directory: string, heapMb = 1024): Promise<s
   const script = `#!/bin/sh\nexec ${[javaCommand(), ...java].map(quoted).join(' ')} "$@"\n`;
   await writeFile(join(directory, 'bin', 'spark-submit'), script, { mode: 0o755 });
   return directory;
+}
+
+/** A bed of nothing but such a directory: Spark has no daemon, each command starts its own. */
+export async function openSparkHome(options: BedOptions = {}): Promise<Bed> {
+  const bed = await Bed.open('spark', options);
+  try {
+    await bed.tell({ SPARK_HOME: await makeSparkHome(bed.join('home')) });
+    return bed;
+  } catch (error) {
+    await bed[Symbol.asyncDispose]();
+    throw error;
+  }
 }

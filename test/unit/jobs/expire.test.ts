@@ -113,6 +113,20 @@ test('an expiry that dies after any operation is finished by the next', async ()
   }
 });
 
+test('a dry run changes nothing, not even what a dead process left to do', async () => {
+  await makeTable(TOPIC);
+  const isPublish = (name: string) => name.startsWith('publish') && name.endsWith('00000001.json');
+  const dying = new StoppingStore(store, isPublish, 'dies after');
+  await expect(expireTable(dying, { dataKeepHours: 3 * DAY })).rejects.toThrow();
+  const counting = new StoppingStore(store, () => false, 'is refused');
+  const change = { dataKeepHours: 3 * DAY, sealAfterRecords: 2 };
+  expect(await expireTable(counting, change, { dryRun: true })).toMatchObject({ hours: [], chainsSealed: 1 });
+  expect(counting.done).toEqual([]);
+  expect(await visible(OLD)).toHaveLength(1);
+  expect(await expireTable(counting, change)).toMatchObject({ chainsSealed: 1 });
+  expect(await visible(OLD)).toEqual([]);
+});
+
 test('history goes, but the observations that hours are judged by stay', async () => {
   await makeTable(TOPIC);
   const runAt = async (day: number, highWatermark: number) => {

@@ -1,5 +1,5 @@
 /**
- * Producers of two foreign clients, one of them in transactions, and a group of consumers write down every send and poll
+ * Producers of two foreign clients, one of them in transactions, and two groups of two others' consumers write down every send and poll
  * while the broker is stopped with SIGSTOP, killed with -9, and loses what it had not yet fsynced; the checker then looks
  * for what a log must never do. WORKLOAD_SECONDS: how long.
  */
@@ -11,10 +11,12 @@ import { freePort } from '../real/bed/ports.ts';
 import { batchOf } from '../support/batches.ts';
 import { BrokerProcess } from '../support/broker-process.ts';
 import { cutFrom, lastSegmentOf } from '../support/cut-log.ts';
+import { hasKcat } from '../support/kcat.ts';
 import { checkLogs, type Poll, type Send } from '../support/log-checker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 import {
   consume,
+  consumeByKcat,
   PARTITIONS,
   produce,
   produceInTransactions,
@@ -56,7 +58,7 @@ test('what foreign clients send and poll is in order while the broker is killed,
   await using running = new AsyncDisposableStack();
   running.defer(() => broker.kill());
   const address = `127.0.0.1:${broker.port}`;
-  const [sends, polls]: [Send[], Poll[]] = [[], []];
+  const [sends, byKafkajs, byKcat]: [Send[], Poll[], Poll[]] = [[], [], []];
   const kafka = new Kafka({
     brokers: [address],
     logLevel: logLevel.NOTHING,
@@ -68,7 +70,13 @@ test('what foreign clients send and poll is in order while the broker is killed,
   await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: PARTITIONS }] });
   const until = Date.now() + SECONDS * 1_000;
   const isOver = () => Date.now() > until;
-  const consumers = [await consume(kafka, 'one', polls), await consume(kafka, 'two', polls)];
+  const consumers = [await consume(kafka, 'one', byKafkajs), await consume(kafka, 'two', byKafkajs)];
+  const end = new AbortController();
+  running.defer(() => end.abort());
+  const members = hasKcat()
+    ? ['three', 'four'].map((name) => consumeByKcat(address, name, byKcat, end.signal))
+    : [];
+  const groups = members.length > 0 ? [byKafkajs, byKcat] : [byKafkajs];
   const work = { address, sends, isOver };
   const producers = [
     ...['a', 'b'].map((name) => produce(name, work)),
@@ -88,19 +96,21 @@ test('what foreign clients send and poll is in order while the broker is killed,
       continue;
     }
     await broker.kill();
-    if (isCut) loseUnknown(dir.path, sends, polls);
+    if (isCut) loseUnknown(dir.path, sends, groups.flat());
     tearLogs(dir.path);
     broker = await BrokerProcess.start(dir.path, settings);
   }
   await Promise.all(producers);
   // What may have been written by a send that failed is below these, too.
   const readUntil = await sendLast(work);
-  const isRead = () => polls.filter(({ value }) => value.startsWith('last/')).length >= PARTITIONS;
-  await expect.poll(isRead, { timeout: 300_000, interval: 500 }).toBe(true);
-  await Promise.all(consumers.map((consumer) => consumer.disconnect()));
+  const isRead = (polls: Poll[]) =>
+    polls.filter(({ value }) => value.startsWith('last/')).length >= PARTITIONS;
+  await expect.poll(() => groups.every(isRead), { timeout: 300_000, interval: 500 }).toBe(true);
+  end.abort();
+  await Promise.all([...members, ...consumers.map((consumer) => consumer.disconnect())]);
   await admin.disconnect();
   await broker.stop();
   expect(sends.filter(({ offset }) => offset !== undefined).length).toBeGreaterThan(50);
   expect(sends.filter(({ isAborted }) => isAborted).length).toBeGreaterThan(0);
-  expect(checkLogs({ sends, polls, readUntil })).toEqual([]);
+  for (const polls of [...groups, groups.flat()]) expect(checkLogs({ sends, polls, readUntil })).toEqual([]);
 });

@@ -1,6 +1,9 @@
 /**
  * Foreign clients at work, for the log checker: each writes down what it sends and what it gets.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProduceAcks, Producer, stringSerializers } from '@platformatic/kafka';
 import { type Kafka, Partitioners } from 'kafkajs';
@@ -135,4 +138,39 @@ export async function consume(kafka: Kafka, name: string, polls: Poll[]) {
     },
   });
   return consumer;
+}
+
+/** What `consumeByKcat` runs; its two streams become one, so that a rebalance stands among the records where it was. */
+const KCAT =
+  'exec kcat -b "$1" -G kcat -u -o beginning -X session.timeout.ms=10000 -f "took %p %o %s\\n" "$2" 2>&1';
+
+/** A member of another group, by kcat, which is begun anew where it gives up; ends it when told to. */
+export async function consumeByKcat(
+  address: string,
+  name: string,
+  polls: Poll[],
+  end: AbortSignal,
+): Promise<void> {
+  let session = 0;
+  while (!end.aborted) {
+    const child = spawn('sh', ['-c', KCAT, 'kcat', address, TOPIC], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const kill = () => child.kill('SIGTERM');
+    end.addEventListener('abort', kill);
+    session++;
+    for await (const line of createInterface({ input: child.stdout })) {
+      const [word, partition, offset, value] = line.split(' ');
+      if (word === 'took')
+        polls.push({
+          consumer: name,
+          session,
+          partition: Number(partition),
+          offset: Number(offset),
+          value: value!,
+        });
+      else if (/^% Group .* rebalanced/.test(line)) session++;
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    end.removeEventListener('abort', kill);
+    await sleep(PAUSE_MS);
+  }
 }

@@ -199,7 +199,8 @@ export class Coordinator {
     if (group === undefined) {
       const error = errorWithoutGroup(request);
       if (error !== undefined) return error;
-      if (this.#groups.size >= this.#limits.maxGroups) return 'GROUP_MAX_SIZE_REACHED';
+      const isDecided = request.kind === 'commit' && request.isDecided;
+      if (this.#groups.size >= this.#limits.maxGroups && !isDecided) return 'GROUP_MAX_SIZE_REACHED';
     }
     return this.#roomProblem(request);
   }

@@ -1,6 +1,7 @@
 /**
  * The offsets of a group: who may commit, what goes with the group or its topics, and when they expire (KIP-211): once
- * the group has been empty for the retention time; without members ever, that long after each commit.
+ * the group has been empty for the retention time, whatever was committed meanwhile; without members ever, that long
+ * after each commit.
  */
 import type { ErrorName } from '../protocol/errors.ts';
 import { Reader, WireError } from '../protocol/wire.ts';
@@ -153,7 +154,7 @@ function* expired(group: Group, { nowMs, limits }: Turn): Generator<TopicPartiti
   for (const { topic, partition, committed } of group.offsets.all()) {
     if (read.has(topic)) continue;
     const { committedMs, expiresMs } = committed;
-    const since = isEmptied ? Math.max(group.stateSinceMs, committedMs) : committedMs;
+    const since = isEmptied ? group.stateSinceMs : committedMs;
     if (nowMs >= (expiresMs ?? since + limits.offsetsRetentionMs)) yield { topic, partition };
   }
 }

@@ -30,7 +30,7 @@ export const handleTxnOffsetCommit = handler(txnOffsetCommit, async (request, co
   const errorCode = await orCode(
     context,
     async () => {
-      const error = await memberProblem(request, context);
+      const error = await groupProblem(request, context);
       if (error === undefined) {
         await fencedAsKnown(context, PRODUCER_FENCED_SINCE, () =>
           context.transactions.addOffsets(transactionalId, request, offsets),
@@ -51,12 +51,11 @@ export const handleTxnOffsetCommit = handler(txnOffsetCommit, async (request, co
   };
 });
 
-/** What stands against a member's commit; older clients do not tell who they are. */
-async function memberProblem(
+/** What stands against the commit in the group: once the transaction is decided it can no longer be refused. */
+async function groupProblem(
   { groupId, generationId, memberId, groupInstanceId }: Request<typeof txnOffsetCommit>,
   { groups }: RequestContext,
 ): Promise<ErrorName | undefined> {
-  if (generationId < 0 && memberId === '' && groupInstanceId === null) return undefined;
   const { error } = await groups.ask({
     kind: 'commit',
     groupId,
@@ -65,6 +64,9 @@ async function memberProblem(
     instanceId: groupInstanceId,
     offsets: [],
   });
+  const isNobody = generationId < 0 && memberId === '' && groupInstanceId === null;
+  // Older clients do not tell who they are.
+  if (isNobody && error === 'UNKNOWN_MEMBER_ID') return undefined;
   // A rebalance that is not over yet leaves the member its partitions, and Java takes this answer for a fatal one.
   return error === 'REBALANCE_IN_PROGRESS' ? undefined : error;
 }

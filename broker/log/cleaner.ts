@@ -82,8 +82,8 @@ export class Cleaner {
     for (const owned of this.#input.logs()) {
       const { log } = owned;
       if (log.failure || done.has(owned) || this.#failed.has(owned)) continue;
-      const { segments, recoveryPoint } = log;
-      const facts = { segments, recoveryPoint, cleanedOffset: this.#cleanedOffset(owned) };
+      const { segments, recoveryPoint, lastStableOffset: stableOffset } = log;
+      const facts = { segments, recoveryPoint, stableOffset, cleanedOffset: this.#cleanedOffset(owned) };
       const plan = planCompaction(facts, log.config, nowMs);
       if (plan && plan.dirtyRatio > (dirtiest?.plan.dirtyRatio ?? -1)) dirtiest = { owned, plan };
     }

@@ -1,16 +1,22 @@
 /**
  * One compaction of one log: the offsets of the last record of each key are gathered from what was not compacted before,
  * then every segment is rewritten without the records that have a later one, group by group, each swapped in as a whole.
- * Memory is bounded by the table of keys and one batch; where the table is full, the rest is left for the next pass.
+ * Memory is bounded by the table of keys and one batch, besides the list of what was aborted since the pass before; where
+ * the table is full, the rest is left for the next pass.
  *
- * Batches of transactions are left as they are, for whether they count is decided elsewhere; and since one of them may hold
- * what a tombstone deletes, tombstones behind the first of them stay.
+ * The records of aborted transactions are taken out, those of committed ones count like any others, and a marker goes like a
+ * tombstone once nothing of its transaction is left (`CleanedTransactions`).
  */
 import fs from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { compactBatch, deleteHorizonOf, eachKey } from '../protocol/compacted-batch.ts';
+import {
+  type CompactableRecord,
+  compactBatch,
+  deleteHorizonOf,
+  eachKey,
+} from '../protocol/compacted-batch.ts';
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
@@ -19,11 +25,13 @@ import {
   readBatchHeader,
 } from '../protocol/record-batch.ts';
 import type { Offset } from '../topic-partition.ts';
+import { CleanedTransactions } from './cleaned-transactions.ts';
 import { type CompactionPlan, groupSegments } from './compaction-plan.ts';
 import { CLEANED_SUFFIX } from './file-names.ts';
 import { KeyOffsets } from './key-offsets.ts';
 import type { Log } from './log.ts';
-import { Segment } from './segment.ts';
+import { oldestSnapshot } from './producer-snapshots.ts';
+import { abortedWithin, Segment } from './segment.ts';
 import { installCleaned } from './segment-swap.ts';
 
 const fdatasync = promisify(fs.fdatasync);
@@ -62,8 +70,6 @@ interface Batch {
   header: BatchHeader;
 }
 
-const isTransactional = ({ isTransactional: data, isControl }: BatchHeader) => data || isControl;
-
 /** Whole, verified batches of a segment; damage throws an Error that names the place. */
 async function* readBatches(segment: Segment, check: () => void): AsyncGenerator<Batch> {
   await using file = await open(segment.file, 'r');
@@ -92,18 +98,19 @@ async function* readBatches(segment: Segment, check: () => void): AsyncGenerator
 /** Runs a pass. Throws CompactionStopped, or what is wrong with the log or the disk; the log is whole either way. */
 export async function compactLog(input: PassInput): Promise<PassResult> {
   const { log, plan } = input;
-  const { keys, end } = await gatherKeys(input);
+  await synced(input, log.logEndOffset);
+  const aborted = abortedWithin(log.segments, 0, plan.segments.at(-1)?.endOffset ?? 0);
+  const { keys, end } = await gatherKeys(input, new CleanedTransactions(aborted));
   if (end <= plan.firstDirty) {
     throw new Error(
       `${log.name}: the keys of the batch at offset ${end} do not fit into broker.log.cleanerMapBytes (${input.mapBytes}): raise it`,
     );
   }
   const taken = plan.segments.filter(({ baseOffset }) => baseOffset < end);
-  const hasAborted = ({ aborted, endOffset }: Segment) =>
-    aborted.overlapping(0, endOffset).aborted.length > 0;
-  const rules = { keys, end, seenTransactional: false };
+  const markersUntil = oldestSnapshot(path.dirname(log.segments[0]?.file ?? ''));
+  const rules = { keys, end, markersUntil, transactions: new CleanedTransactions(aborted) };
   const result: PassResult = { cleanedOffset: plan.firstDirty, bytesBefore: 0, bytesAfter: 0 };
-  for (const group of groupSegments(taken, log.config, hasAborted)) {
+  for (const group of groupSegments(taken, log.config)) {
     const replaced = await rewriteGroup(input, group, rules);
     result.bytesBefore += group.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     result.bytesAfter += replaced.sizeBytes;
@@ -114,14 +121,30 @@ export async function compactLog(input: PassInput): Promise<PassResult> {
   return result;
 }
 
+/** Waits for the markers behind the plan's segments: what they decided must not become undecided after it was acted upon. */
+async function synced({ log, check }: PassInput, end: Offset): Promise<void> {
+  while (log.recoveryPoint < end) {
+    check();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const unsubscribe = log.onChange(resolve);
+    void log.sync();
+    await promise;
+    unsubscribe();
+  }
+  check();
+}
+
 /** The last offset of each key from the first dirty one on, and where the table was full. */
-async function gatherKeys({ plan, mapBytes, batchBytes, check }: PassInput) {
+async function gatherKeys(
+  { plan, mapBytes, batchBytes, check }: PassInput,
+  transactions: CleanedTransactions,
+) {
   const last = plan.segments.at(-1)?.endOffset ?? plan.firstDirty;
   const keys = new KeyOffsets(mapBytes, last - plan.firstDirty);
   for (const segment of plan.segments) {
     if (segment.endOffset <= plan.firstDirty) continue;
     for await (const { bytes, header } of readBatches(segment, check)) {
-      if (header.lastOffset < plan.firstDirty || isTransactional(header)) continue;
+      if (header.lastOffset < plan.firstDirty || header.isControl || transactions.isAborted(header)) continue;
       let fits = true;
       eachKey(
         bytes,
@@ -141,27 +164,42 @@ interface Rules {
   keys: KeyOffsets;
   /** The keys of all records below are in the table. */
   end: Offset;
-  seenTransactional: boolean;
+  /** No marker from here on goes: a snapshot may have its transaction open, and be what the next start begins with. */
+  markersUntil: Offset;
+  transactions: CleanedTransactions;
+}
+
+/** Which records of a batch stay, and whether it is a marker that has nothing left to decide; undefined: as it is. */
+function choice(header: BatchHeader, rules: Rules, isDue: boolean) {
+  if (header.isControl) {
+    const isSpentMarker = rules.transactions.isSpent(header);
+    const mayGo = isSpentMarker && isDue && header.baseOffset < rules.markersUntil;
+    return { keeps: () => !mayGo, isSpentMarker };
+  }
+  if (rules.transactions.isAborted(header)) return { keeps: () => false, isSpentMarker: false };
+  if (header.baseOffset >= rules.end) return undefined;
+  // Records without a key have no place in a compacted topic: they are taken out, as in Kafka.
+  const keeps = ({ offset, key, isTombstone }: CompactableRecord) =>
+    key !== null && rules.keys.get(key) <= offset && !(isTombstone && isDue);
+  return { keeps, isSpentMarker: false };
 }
 
 /** What stays of a batch; undefined: nothing. */
-function rewritten({ bytes, header }: Batch, rules: Rules, input: PassInput, groupEnd: Offset) {
-  if (isTransactional(header)) rules.seenTransactional = true;
-  if (isTransactional(header) || header.baseOffset >= rules.end) return bytes;
-  const nowMs = input.now();
-  const horizonMs = deleteHorizonOf(header);
-  const dropsTombstones = horizonMs !== undefined && nowMs >= horizonMs && !rules.seenTransactional;
-  const compacted = compactBatch(bytes, header, {
-    // Records without a key have no place in a compacted topic: they are taken out, as in Kafka.
-    keeps: ({ offset, key, isTombstone }) =>
-      key !== null && rules.keys.get(key) <= offset && !(isTombstone && dropsTombstones),
-    horizonMs: nowMs + input.log.config.deleteRetentionMs,
-    maxBytes: input.batchBytes,
-  });
+function rewritten(
+  { bytes, header }: Batch,
+  rules: Rules,
+  { log, now, batchBytes }: PassInput,
+  groupEnd: Offset,
+): Buffer | undefined {
+  const nowMs = now();
+  const dueMs = deleteHorizonOf(header);
+  const chosen = choice(header, rules, dueMs !== undefined && nowMs >= dueMs);
+  if (chosen === undefined) return bytes;
+  const horizonMs = nowMs + log.config.deleteRetentionMs;
+  const compacted = compactBatch(bytes, header, { ...chosen, horizonMs, maxBytes: batchBytes });
   if (readBatchHeader(compacted, 0).recordCount > 0) return compacted;
   // Empty, it still says where the segment ends, and what the producer sent last.
-  const isNeeded =
-    header.lastOffset + 1 === groupEnd || input.log.producers.isLastOf(header.producerId, header.lastOffset);
+  const isNeeded = header.lastOffset + 1 === groupEnd || log.producers.isLastOf(header);
   return isNeeded ? compacted : undefined;
 }
 

@@ -34,6 +34,8 @@ export interface CompactionFacts<S> {
   segments: readonly S[];
   /** Everything below is on disk. */
   recoveryPoint: Offset;
+  /** Every transaction that begins below is decided. */
+  stableOffset: Offset;
   /** Up to where it was compacted before. */
   cleanedOffset: Offset;
 }
@@ -53,13 +55,14 @@ export function isOverdue(
 
 /** The plan for a log that is due; undefined for one that is not. */
 export function planCompaction<S extends CompactableSegment>(
-  { segments, recoveryPoint, cleanedOffset }: CompactionFacts<S>,
+  { segments, recoveryPoint, stableOffset, cleanedOffset }: CompactionFacts<S>,
   limits: Limits,
   nowMs: number,
 ): CompactionPlan<S> | undefined {
   if (!isCompacted(limits)) return undefined;
+  const until = Math.min(recoveryPoint, stableOffset);
   const isReady = ({ endOffset, lastAppendMs }: S) =>
-    endOffset <= recoveryPoint && nowMs - lastAppendMs >= limits.minCompactionLagMs;
+    endOffset <= until && nowMs - lastAppendMs >= limits.minCompactionLagMs;
   const closed = segments.slice(0, -1);
   const unready = closed.findIndex((segment) => !isReady(segment));
   const ready = unready < 0 ? closed : closed.slice(0, unready);
@@ -73,18 +76,16 @@ export function planCompaction<S extends CompactableSegment>(
   return isDue ? { segments: ready, firstDirty, dirtyRatio } : undefined;
 }
 
-/** Segments that become one: neighbours that fit together. One whose aborted transactions are listed begins a group. */
+/** Segments that become one: neighbours that fit together. */
 export function groupSegments<S extends CompactableSegment>(
   segments: readonly S[],
   { segmentBytes }: Pick<LogConfig, 'segmentBytes'>,
-  hasAborted: (segment: S) => boolean,
 ): S[][] {
   const groups: S[][] = [];
   for (const segment of segments) {
     const group = groups.at(-1);
     const fits =
       group !== undefined &&
-      !hasAborted(segment) &&
       bytesOf(group) + segment.sizeBytes <= segmentBytes &&
       segment.endOffset - (group[0]?.baseOffset ?? 0) < 2 ** 31;
     if (fits) group.push(segment);

@@ -25,6 +25,8 @@ export const META_FILE = 'meta.json';
 /** Recovery points of all partitions. */
 export const RECOVERY_POINTS_FILE = 'recovery-points.json';
 /** Up to where logs were compacted. */
+export const COMPACTED_OFFSETS_FILE = 'compacted-offsets.json';
+/** The same, from before transactions took part in compaction. */
 export const CLEANED_OFFSETS_FILE = 'cleaned-offsets.json';
 /** Where logs begin whose records were deleted by DeleteRecords. */
 export const START_OFFSETS_FILE = 'log-start-offsets.json';

@@ -184,7 +184,7 @@ export class LogDirectory implements AsyncDisposable {
   }
 
   #recoverLog({ topic, tp, config, directory, cleanStop }: LogOnDisk) {
-    const cleanedOffset = this.#checkpoints.cleanedOffsets.get(topic.topicId, tp.partition);
+    const gapsUntil = this.#checkpoints.gapsUntil(topic.topicId, tp.partition);
     try {
       fs.mkdirSync(directory, { recursive: true });
       return recoverLog({
@@ -192,7 +192,7 @@ export class LogDirectory implements AsyncDisposable {
         indexIntervalBytes: this.#settings.log.indexIntervalBytes,
         recoveryPoint: this.#checkpoints.uncuttable(topic.topicId, tp.partition),
         cleanStop,
-        mayHaveGaps: (base) => (cleanedOffset === undefined ? isCompacted(config) : base <= cleanedOffset),
+        mayHaveGaps: (base) => (gapsUntil === undefined ? isCompacted(config) : base <= gapsUntil),
         nowMs: this.#environment.now(),
         warn: (message) => this.#logger.warn(message),
       });

@@ -23,6 +23,11 @@ function snapshotOffsets(directory: string): Offset[] {
     .sort((a, b) => a - b);
 }
 
+/** Where the oldest snapshot was taken; infinite without one. */
+export function oldestSnapshot(directory: string): Offset {
+  return snapshotOffsets(directory)[0] ?? Number.POSITIVE_INFINITY;
+}
+
 function snapshotFile(directory: string, offset: Offset): string {
   return path.join(directory, segmentFileName(offset, 'snapshot'));
 }

@@ -38,6 +38,8 @@ interface ProducerEntry {
 type Sequenced = Pick<BatchHeader, 'producerId' | 'producerEpoch' | 'baseSequence' | 'lastOffsetDelta'> &
   Partial<Pick<BatchHeader, 'isTransactional' | 'isControl'>>;
 
+type LastBatch = Pick<BatchHeader, 'producerId' | 'producerEpoch' | 'lastOffset' | 'isControl'>;
+
 /** The sequence number `count` after another. */
 function sequenceAfter(sequence: number, count: number): number {
   return (sequence + count) % SEQUENCES;
@@ -123,9 +125,14 @@ export class ProducerState {
     return this.#producers.get(producerId)?.epoch ?? -1;
   }
 
-  /** Whether an offset is that of the last record that is known of a producer. */
-  isLastOf(producerId: number, offset: Offset): boolean {
-    return this.#producers.get(producerId)?.batches.at(-1)?.lastOffset === offset;
+  /**
+   * Whether a batch is what tells, when all is read back from the log, what a producer sent last: its last one, or, if it
+   * wrote nothing in its epoch, a marker that says which that is.
+   */
+  isLastOf({ producerId, producerEpoch, lastOffset, isControl }: LastBatch): boolean {
+    const entry = this.#producers.get(producerId);
+    const last = entry?.batches.at(-1);
+    return last === undefined ? isControl && entry?.epoch === producerEpoch : last.lastOffset === lastOffset;
   }
 
   /** Forgets producers not heard of since a time, except those whose transaction is open. */

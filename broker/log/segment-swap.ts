@@ -2,7 +2,8 @@
  * Puts a compacted segment in the place of those it was made from, so that a crash at any moment leaves the old ones or
  * the new one. It is written as `BASE.log.cleaned`; renamed to `BASE.log.swap` it counts, and whatever is left to do is
  * done again at the next start: the old segments after the first are removed, then it takes the first one's name. It
- * ends where the last of them ended, which says which they are.
+ * ends where the last of them ended, which says which they are. The lists of aborted transactions go with the old
+ * segments: no record of those is left, here or before.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -12,6 +13,7 @@ import { syncDirectory } from './durable-file.ts';
 import { CLEANED_SUFFIX, parseSegmentFileName, SWAP_SUFFIX, segmentFileName } from './file-names.ts';
 
 const INDEXES = ['index', 'timeindex'] as const;
+const INDEXES_OF_SOURCES: ReadonlySet<string> = new Set([...INDEXES, 'txnindex']);
 
 /** Has a cleaned segment, written and synced, replace its sources. Throws the system's error; see `completeSwaps`. */
 export function installCleaned(directory: string, baseOffset: Offset, endOffset: Offset): void {
@@ -60,8 +62,7 @@ function finishSwap(directory: string, base: Offset, end: Offset): void {
   for (const name of fs.readdirSync(directory)) {
     const parsed = parseSegmentFileName(name);
     if (parsed === undefined || parsed.offset < base || parsed.offset >= end) continue;
-    const isIndex = parsed.kind === 'index' || parsed.kind === 'timeindex';
-    // The list of aborted transactions of the first stays: they are the new one's. The others have none.
+    const isIndex = INDEXES_OF_SOURCES.has(parsed.kind);
     if (isIndex || (parsed.kind === 'log' && parsed.offset > base)) fs.rmSync(path.join(directory, name));
   }
   const file = path.join(directory, segmentFileName(base, 'log'));

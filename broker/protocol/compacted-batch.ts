@@ -1,7 +1,8 @@
 /**
  * A record batch with some of its records taken out, as compaction leaves it: offsets, producer and sequence stay, so
- * that readers and the state of producers see no difference but the gap. A batch may be left without records. The time
- * at which its tombstones may go stands in place of its base timestamp, marked by a bit of the attributes (KIP-534).
+ * that readers and the state of producers see no difference but the gap. A batch may be left without records. The time at
+ * which its tombstones, or a marker, may go stands in place of its base timestamp, marked by a bit of the attributes
+ * (KIP-534).
  */
 import { codecName, compress } from './compression.ts';
 import { KafkaError } from './errors.ts';
@@ -30,13 +31,15 @@ export interface CompactableRecord {
 export interface Compaction {
   /** Whether a record stays. */
   keeps(record: CompactableRecord): boolean;
-  /** Given to a batch with tombstones that has none yet: the time from which they may be taken out. */
+  /** It is the marker of a transaction of which no batch is left. */
+  isSpentMarker: boolean;
+  /** Given to such a marker, and to a batch with tombstones, that has none yet: the time from which they may be taken out. */
   horizonMs: number;
   /** Records may not be larger than this when decompressed. */
   maxBytes: number;
 }
 
-/** When the tombstones of a batch may be taken out; undefined: not decided yet. */
+/** When the tombstones of a batch, or a marker, may be taken out; undefined: not decided yet. */
 export function deleteHorizonOf({ attributes, baseTimestamp }: BatchHeader): number | undefined {
   return (attributes & DELETE_HORIZON) === 0 ? undefined : baseTimestamp;
 }
@@ -91,7 +94,8 @@ export function compactBatch(batch: Buffer, header: BatchHeader, compaction: Com
     },
     compaction.maxBytes,
   );
-  const movesBase = hasTombstones && deleteHorizonOf(header) === undefined && hasSafeTimes(header);
+  const mayGo = hasTombstones || compaction.isSpentMarker;
+  const movesBase = mayGo && deleteHorizonOf(header) === undefined && hasSafeTimes(header);
   if (kept.length === header.recordCount && !movesBase) return batch;
   if (kept.length === 0) return sealed(batch, header, { body: Buffer.alloc(0), count: 0, maxTimestamp: -1 });
   const shift = movesBase ? header.baseTimestamp - compaction.horizonMs : 0;

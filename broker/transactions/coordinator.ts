@@ -42,7 +42,10 @@ export interface TransactionPartitions {
 
 /** The groups whose offsets are part of transactions. */
 export interface TransactionGroups {
-  /** Commits offsets for good. May be called twice with the same. */
+  /**
+   * Commits offsets for good. May be called twice with the same: what rejects is tried again until it does not, as Kafka
+   * does with its markers, so that only storage may reject; anything else is refused when the offsets are added.
+   */
   commit(group: string, offsets: readonly TransactionOffset[]): Promise<void>;
 }
 
@@ -79,6 +82,8 @@ interface Entry {
   finishing: Promise<void> | undefined;
 }
 
+/** A group's offsets committed as one batch: even with the longest names and texts it fits a segment of the group's log. */
+const OFFSETS_AT_ONCE = 1000;
 /** Longer transactional ids are refused. */
 const MAX_ID_LENGTH = 4096;
 
@@ -275,7 +280,11 @@ export class TransactionCoordinator {
     const markers = [...partitions.values()].map((tp) => this.#input.partitions.writeMarker(tp, marker));
     await Promise.all(markers);
     const byGroup = Map.groupBy(offsets.values(), ({ group }) => group);
-    for (const [group, each] of byGroup) await this.#input.groups.commit(group, each);
+    for (const [group, each] of byGroup) {
+      for (let at = 0; at < each.length; at += OFFSETS_AT_ONCE) {
+        await this.#input.groups.commit(group, each.slice(at, at + OFFSETS_AT_ONCE));
+      }
+    }
     await this.#change(id, (transaction) => complete(transaction, this.#input.now()));
   }
 }

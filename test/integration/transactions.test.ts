@@ -7,10 +7,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
 import { committedBatches } from '../../broker/client/committed-batches.ts';
 import { fetch } from '../../broker/protocol/apis/fetch.ts';
+import { incrementalAlterConfigs } from '../../broker/protocol/apis/incremental-alter-configs.ts';
 import { listOffsets } from '../../broker/protocol/apis/list-offsets.ts';
 import { offsetFetch } from '../../broker/protocol/apis/offset-fetch.ts';
 import { errorNameOf } from '../../broker/protocol/errors.ts';
-import { fetchBody, valuesIn } from '../support/batches.ts';
+import { batchesOf } from '../../broker/protocol/record-batch.ts';
+import { fetchBody, fetchFrom, valuesIn } from '../support/batches.ts';
 import { BrokerProcess } from '../support/broker-process.ts';
 import { webRequest } from '../support/events.ts';
 import { queryTable } from '../support/foreign-eyes.ts';
@@ -69,6 +71,29 @@ async function groupOffset(from: RawClient, groupId: string, topic: string, requ
   const answer = await from.request(offsetFetch, 7, { groupId, topics: topicsAsked, requireStable });
   const { errorCode = -1, committedOffset } = answer.topics[0]?.partitions[0] ?? {};
   return errorNameOf(errorCode) ?? committedOffset;
+}
+
+const INTERNAL = ['__consumer_offsets', '__transaction_state'];
+
+/** Gives a topic these settings. */
+async function alterTopic(from: RawClient, resourceName: string, settings: Record<string, string>) {
+  const configs = Object.entries(settings).map(([name, value]) => ({ name, value, configOperation: 0 }));
+  const resources = [{ resourceType: 2, resourceName, configs }];
+  const { responses } = await from.request(incrementalAlterConfigs, 1, { resources });
+  expect(responses.map(({ errorCode }) => errorNameOf(errorCode))).toEqual([undefined]);
+}
+
+/** How many records there are in partition 0 of a topic. */
+async function recordsOf(from: RawClient, topic: string): Promise<number> {
+  let count = 0;
+  for (let offset = 0; ; ) {
+    const { records, highWatermark } = await fetchFrom(from, { topic, offset });
+    for (const { header } of batchesOf(records)) {
+      count += header.recordCount;
+      offset = header.lastOffset + 1;
+    }
+    if (offset >= highWatermark || records.length === 0) return count;
+  }
 }
 
 describe('a transaction', () => {
@@ -180,6 +205,65 @@ describe('a transaction', () => {
     expect(await groupOffset(client, 'g', topic, true)).toBe(5);
   });
 });
+
+test('offsets that no group may be made for are refused when they are sent, and taken once they are decided', async () => {
+  await using small = await startBroker(dir.join('full'), { groups: { maxGroups: 1 } });
+  using peer = await RawClient.connect(small);
+  await createTopic(addressOf(small), 'read', 1);
+  const [early, late] = ['early', 'late'].map((id) => new RawTransactions(peer, id)) as [
+    RawTransactions,
+    RawTransactions,
+  ];
+  for (const [producer, offset] of [[early, 3] as const, [late, 4] as const]) {
+    await producer.take();
+    const group = `of ${producer.id}`;
+    expect(await producer.addGroup(group)).toBeUndefined();
+    expect(await producer.commitOffset(group, { topic: 'read', offset })).toBeUndefined();
+  }
+  // Both groups had room when they were named, and the first takes it.
+  for (const producer of [early, late]) expect(await producer.end('commit')).toBeUndefined();
+  expect(await groupOffset(peer, 'of early', 'read', true)).toBe(3);
+  expect(await groupOffset(peer, 'of late', 'read', true)).toBe(4);
+  expect(await late.addGroup('third')).toBeUndefined();
+  expect(await late.commitOffset('third', { topic: 'read', offset: 5 })).toBe('GROUP_MAX_SIZE_REACHED');
+  expect(await late.end('commit')).toBeUndefined();
+  expect(await late.addGroup('of late')).toBeUndefined();
+});
+
+test('the groups’ log and that of the transactions are compacted under many transactional commits', async () => {
+  const groups = { offsetsPartitions: 1 };
+  const overrides = {
+    groups,
+    transactions: { partitions: 1 },
+    log: { cleanerIntervalMs: 100, flushIntervalMs: 100 },
+  };
+  const start = () => startBroker(dir.join('many'), overrides);
+  const small = { 'segment.bytes': '4000', 'min.cleanable.dirty.ratio': '0' };
+  const commits = 150;
+  {
+    await using many = await start();
+    using peer = await RawClient.connect(many);
+    await createTopic(addressOf(many), 'read', 1);
+    const producer = new RawTransactions(peer, 'exactly once');
+    await producer.take();
+    for (let offset = 1; offset <= commits; offset++) {
+      expect(await producer.addGroup('g')).toBeUndefined();
+      if (offset === 2) for (const name of INTERNAL) await alterTopic(peer, name, small);
+      expect(await producer.commitOffset('g', { topic: 'read', offset })).toBeUndefined();
+      expect(await producer.end('commit')).toBeUndefined();
+    }
+    // Of one key each all but the newest, and what is in the active segment, may go.
+    for (const name of INTERNAL)
+      await expect.poll(() => recordsOf(peer, name), { timeout: 60_000 }).toBeLessThan(40);
+    expect(await groupOffset(peer, 'g', 'read', true)).toBe(commits);
+    await producer.addGroup('g');
+    await producer.commitOffset('g', { topic: 'read', offset: commits + 1 });
+    await producer.end('abort');
+  }
+  await using again = await start();
+  using peer = await RawClient.connect(again);
+  expect(await groupOffset(peer, 'g', 'read', true)).toBe(commits);
+}, 120_000);
 
 test('an open transaction outlives kill -9 of the broker and can still be ended', async () => {
   const dataDir = dir.join('killed');

@@ -32,12 +32,12 @@ interface Seen {
 }
 
 /** Everything up to an offset, read in a group of its own. */
-async function readAll(groupId: string, last: number): Promise<Seen[]> {
+async function readAll(groupId: string, last: number, topic = TOPIC): Promise<Seen[]> {
   const consumer = kafka.consumer({ groupId });
   const seen: Seen[] = [];
   await consumer.connect();
   try {
-    await consumer.subscribe({ topics: [TOPIC], fromBeginning: true });
+    await consumer.subscribe({ topics: [topic], fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
       consumer.on('consumer.crash', ({ payload }) => reject(payload.error));
       const eachMessage = async ({
@@ -58,6 +58,12 @@ async function readAll(groupId: string, last: number): Promise<Seen[]> {
   return seen;
 }
 
+const configEntries = Object.entries({
+  'cleanup.policy': 'compact',
+  'segment.bytes': '2000',
+  'min.cleanable.dirty.ratio': '0',
+}).map(([name, value]) => ({ name, value }));
+
 test('kafkajs reads the last value of each key, and is refused a record without one', {
   timeout: 240_000,
 }, async () => {
@@ -65,11 +71,6 @@ test('kafkajs reads the last value of each key, and is refused a record without 
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
   await Promise.all([admin.connect(), producer.connect()]);
   try {
-    const configEntries = Object.entries({
-      'cleanup.policy': 'compact',
-      'segment.bytes': '2000',
-      'min.cleanable.dirty.ratio': '0',
-    }).map(([name, value]) => ({ name, value }));
     await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: 1, configEntries }] });
     const sent: Seen[] = [];
     for (let i = 0; i < 120; i++) {
@@ -95,6 +96,42 @@ test('kafkajs reads the last value of each key, and is refused a record without 
     expect(values(seen)['b']).toBeNull();
     const keyless = producer.send({ topic: TOPIC, messages: [{ value: 'no key' }] });
     await expect(keyless).rejects.toThrow();
+  } finally {
+    await Promise.all([admin.disconnect(), producer.disconnect()]);
+  }
+});
+
+test('kafkajs writes a compacted topic in transactions, and reads of them the last committed values alone', {
+  timeout: 240_000,
+}, async () => {
+  const topic = 'in-transactions';
+  const atOnce = { name: 'delete.retention.ms', value: '0' };
+  const admin = kafka.admin();
+  const producer = kafka.producer({ transactionalId: 'js', idempotent: true, maxInFlightRequests: 1 });
+  await Promise.all([admin.connect(), producer.connect()]);
+  try {
+    await admin.createTopics({
+      topics: [{ topic, numPartitions: 1, configEntries: [...configEntries, atOnce] }],
+    });
+    const committed = new Map<string, string>();
+    for (let i = 0; i < 90; i++) {
+      const transaction = await producer.transaction();
+      const messages = ['a', `k${i % 10}`].map((key) => ({ key, value: `${key}-${i}-${'x'.repeat(40)}` }));
+      await transaction.send({ topic, messages });
+      if (i % 3 === 1) await transaction.abort();
+      else {
+        await transaction.commit();
+        for (const { key, value } of messages) committed.set(key, value);
+      }
+    }
+    // Two records and a marker each; the last transaction was committed.
+    const last = 90 * 3 - 2;
+    const read = () => readAll(`t-${Math.random()}`, last, topic);
+    const bounds = { timeout: 120_000, interval: 500 };
+    await expect.poll(async () => (await read()).length, bounds).toBeLessThan(60);
+    const seen = await read();
+    expect(new Map(seen.map(({ key, value }) => [key, value]))).toEqual(committed);
+    for (const { value } of seen) expect(Number(value?.split('-')[1]) % 3).not.toBe(1);
   } finally {
     await Promise.all([admin.disconnect(), producer.disconnect()]);
   }

@@ -135,6 +135,21 @@ describe('offsets expire', () => {
     expect([...newest.values()]).toEqual([null, null]);
   });
 
+  test('so long after the group became empty, though more was committed since', () => {
+    const bench = new Bench();
+    const memberId = bench.member('group');
+    bench.commit('group', 'read', { memberId, generation: 1 });
+    bench.leave('group', memberId);
+    bench.nowMs += 5 * DAY;
+    bench.commit('group', 'late');
+    bench.nowMs += 2 * DAY - 1;
+    bench.expire();
+    expect(bench.offsets).toEqual(['group:late', 'group:read']);
+    bench.nowMs += 1;
+    bench.expire();
+    expect(bench.coordinator.get('group')).toBeUndefined();
+  });
+
   test('of topics that a group with members no longer reads', () => {
     const bench = new Bench();
     const memberId = bench.member('group');

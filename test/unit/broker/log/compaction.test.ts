@@ -1,17 +1,12 @@
 import fs from 'node:fs';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { KeyedTopic } from '../../../../broker/log/keyed-topic.ts';
 import type { Log } from '../../../../broker/log/log.ts';
 import type { LogDirectory } from '../../../../broker/log/log-directory.ts';
 import type { CodecName } from '../../../../broker/protocol/compression.ts';
-import {
-  batchesOf,
-  encodeBatch,
-  isCrcValid,
-  type ReadRecord,
-  readBatchHeader,
-  recordsOf,
-} from '../../../../broker/protocol/record-batch.ts';
+import { encodeBatch, readBatchHeader } from '../../../../broker/protocol/record-batch.ts';
+import { randomFrom } from '../../../models/random-schedule.ts';
+import { copyAtEachStep, type Entry, recordsIn, valuesOf } from '../../../support/compacted-log.ts';
 import { copyAsKilled, logOf, openLogs } from '../../../support/open-logs.ts';
 import { TempDir } from '../../../support/temp-dir.ts';
 
@@ -25,49 +20,6 @@ const configs = {
   'min.cleanable.dirty.ratio': '0',
   'delete.retention.ms': '1000',
 };
-
-/** Numbers from 0 to 1 that depend on the seed alone (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-type Entry = Pick<ReadRecord, 'offset' | 'timestampMs'> & { key: string | null; value: string | null };
-
-/** Every record of a log, each batch with a right checksum. */
-function recordsIn(log: Log): Entry[] {
-  const all: Entry[] = [];
-  for (let offset = log.logStartOffset; offset < log.logEndOffset; ) {
-    const read = log.read(offset, 1 << 20);
-    if (read === undefined) break;
-    for (const { at, header } of batchesOf(read.bytes)) {
-      if (!isCrcValid(read.bytes, at, header)) throw new Error(`checksum at ${header.baseOffset}`);
-      for (const { offset: own, timestampMs, key, value } of recordsOf(read.bytes, at, header)) {
-        const text = (bytes: Buffer | null) => (bytes === null ? null : String(bytes));
-        all.push({ offset: own, timestampMs, key: text(key), value: text(value) });
-      }
-      offset = header.lastOffset + 1;
-    }
-    read.release();
-  }
-  return all;
-}
-
-/** What a reader of the whole log ends with. */
-function valuesOf(records: readonly Entry[]): Map<string, string> {
-  const values = new Map<string, string>();
-  for (const { key, value } of records) {
-    if (key === null) continue;
-    if (value === null) values.delete(key);
-    else values.set(key, value);
-  }
-  return values;
-}
 
 interface Sent {
   producerId?: number;
@@ -98,34 +50,6 @@ async function clean(directory: LogDirectory): Promise<void> {
   await directory.cleaner.clean();
 }
 
-/** Copies the directory before every call that changes a file's name, as a kill there would leave it. */
-function copyAtEachStep(dataDir: string, copies: TempDir): { stop(): number } {
-  let isCopying = false;
-  let count = 0;
-  const spies = (['renameSync', 'rmSync', 'writevSync', 'writeFileSync', 'utimesSync'] as const).map(
-    (name) => {
-      const original = fs[name] as (...args: unknown[]) => unknown;
-      const copying = (...args: unknown[]) => {
-        if (!isCopying) {
-          isCopying = true;
-          copyAsKilled(dataDir, copies.join(String(count)));
-          count += 1;
-          isCopying = false;
-        }
-        return original.apply(fs, args);
-      };
-      // One function stands for several of node:fs, whose types have no common one; it passes on what it was given.
-      return vi.spyOn(fs, name).mockImplementation(copying as never);
-    },
-  );
-  return {
-    stop() {
-      for (const spy of spies) spy.mockRestore();
-      return count;
-    },
-  };
-}
-
 /** What must be true of a compacted log, whatever happened to it. */
 function expectTrue(log: Log, history: readonly Entry[]): void {
   expect(log.failure).toBeUndefined();
@@ -142,7 +66,7 @@ describe('compaction', () => {
     'of a random history (seed %i) is what a plain map says, also after a kill at every step of it',
     async (seed) => {
       using dir = new TempDir('compaction');
-      const random = randomOf(seed);
+      const random = randomFrom(seed);
       const pick = <T>(from: readonly T[]) => from[Math.floor(random() * from.length)] as T;
       let nowMs = Date.UTC(2100, 0, 1);
       const overrides = { log: { cleanerIntervalMs: 86_400_000, cleanerMapBytes: pick([1024, 1 << 20]) } };
@@ -291,28 +215,6 @@ describe('compaction', () => {
       expect(readBatchHeader(read?.bytes ?? Buffer.alloc(0), 0).recordCount).toBe(1);
       read?.release();
     }
-  });
-
-  test('batches of transactions stay as they are, and tombstones behind them', async () => {
-    using dir = new TempDir();
-    const { directory, log, clock } = await smallLog(dir.path);
-    await using _open = directory;
-    const batch = encodeBatch([{ key: Buffer.from('a'), value: Buffer.from('v'), timestampMs: 5 }], {
-      codec: 'none',
-      producerId: 3,
-      producerEpoch: 0,
-      baseSequence: 0,
-      isTransactional: true,
-    });
-    log.append(batch, readBatchHeader(batch, 0));
-    await send(log, [pair('a', null)]);
-    for (let i = 0; i < 3; i++) {
-      clock.nowMs += 10_000;
-      await send(log, [pair('x', 'v')]);
-      await send(log, [pair('x', 'v')]);
-      await clean(directory);
-    }
-    expect(keysIn(log).slice(0, 2)).toEqual(['a@0', 'a@1']);
   });
 
   test('waits for min.compaction.lag.ms and the dirty ratio, and max.compaction.lag.ms overrules the ratio', async () => {

@@ -16,6 +16,8 @@ interface Opened {
   transactions: Transactions;
   /** What the groups were given. */
   offsets: number[];
+  /** How many of them at a time. */
+  batches: number[];
 }
 
 interface OpenTransactionsOptions {
@@ -30,19 +32,21 @@ async function openTransactions(
   { refuse = false, log = recordingLogger().log, now = Date.now, limits = {} }: OpenTransactionsOptions = {},
 ): Promise<Opened> {
   const offsets: number[] = [];
+  const batches: number[] = [];
   const transactions = await Transactions.open({
     directory,
     settings: { ...brokerSettings('').transactions, ...limits },
     groups: {
       async commit(_, each) {
         if (refuse) throw new Error('the broker dies here');
+        batches.push(each.length);
         offsets.push(...each.map(({ offset }) => offset));
       },
     },
     now,
     logger: log,
   });
-  return { transactions, offsets };
+  return { transactions, offsets, batches };
 }
 
 /** A data directory whose coordinator decided to commit and got no further than the groups. */
@@ -120,6 +124,24 @@ describe('a broker that stopped between a decision and its end', () => {
     await expect(appendMarker(orphaned, 77, 'commit', 2)).rejects.toThrow(/INVALID_PRODUCER_EPOCH/);
     await transactions.stop();
   });
+});
+
+test('very many offsets come to their group in batches that its log can take', async () => {
+  using dir = new TempDir();
+  await using directory = await openLogs(dir.path);
+  const limits = { maxPartitions: 2500 };
+  const { transactions, offsets, batches } = await openTransactions(directory, { limits });
+  const { coordinator } = transactions;
+  const owner = await coordinator.initProducer('id', { timeoutMs: 1000, expected: undefined });
+  await coordinator.addGroup('id', owner, 'g');
+  const all = Array.from({ length: 2500 }, (_, partition) => {
+    return { topic: 'numbers', partition, group: 'g', offset: partition, leaderEpoch: -1, metadata: '' };
+  });
+  await coordinator.addOffsets('id', owner, all);
+  await coordinator.end('id', owner, 'commit');
+  expect(batches).toEqual([1000, 1000, 500]);
+  expect(offsets).toEqual(all.map(({ offset }) => offset));
+  await transactions.stop();
 });
 
 describe('what transactional ids may cost', () => {

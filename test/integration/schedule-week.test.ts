@@ -10,7 +10,7 @@ import { SimulatedWeek } from '../support/simulated-week.ts';
 import { TempDir } from '../support/temp-dir.ts';
 import { checkWeek } from '../support/week-checks.ts';
 
-const MINUTES_MS = 600_000;
+const MINUTES_MS = 1_800_000;
 const EVENTS = ['app', 'site'];
 
 let dir: TempDir;

@@ -11,7 +11,16 @@ import { DirectoryStore } from '../../loader/store/directory-store.ts';
 import { queryAggregate, queryTable, type Row, visibleOffsets } from './foreign-eyes.ts';
 import { runCli } from './run-cli.ts';
 import type { SimulatedWeek } from './simulated-week.ts';
-import { EVENTS_PER_HOUR, FAILED_RUNS, HOUR_NAMES, HOURS, PARTITIONS, RUNS, TOPICS } from './week-plan.ts';
+import {
+  EVENTS_PER_HOUR,
+  FAILED_RUNS,
+  FAILING,
+  HOUR_NAMES,
+  HOURS,
+  PARTITIONS,
+  RUNS,
+  TOPICS,
+} from './week-plan.ts';
 
 /** The directories of a topic's rows. */
 const rowsOf = (topic: string) => `${topic}/dt=*`;
@@ -60,10 +69,7 @@ async function checkHours({ store, told, events }: SimulatedWeek, topic: string)
 
 function checkNews({ told, ticks, warnings, warehouse }: SimulatedWeek): void {
   const news = told.flatMap((one) => (one.event === 'hour-complete' ? [] : `${one.event} ${one.job}`));
-  const ofAll = (event: string) => [
-    ...TOPICS.map(() => `${event} load`),
-    ...TOPICS.map(() => `${event} expire`),
-  ];
+  const ofAll = (event: string) => FAILING.flatMap((job) => TOPICS.map(() => `${event} ${job}`));
   expect(news).toEqual([...ofAll('failed'), ...ofAll('recovered'), 'failed topics', 'recovered topics']);
   expect(ticks.filter(({ state }) => state === 'failed')).toHaveLength(FAILED_RUNS);
   expect(ticks.at(-1)?.failing).toEqual([]);

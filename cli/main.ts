@@ -16,6 +16,8 @@ import { buildProgram, usageErrorOf } from './program.ts';
 
 const argv = process.argv.slice(2);
 const interruption = listenForInterruption();
+/** Levels of who looks for a fault: failures are told with their stacks. */
+const LOOKS_FOR_FAULTS: ReadonlySet<string> = new Set(['trace', 'debug']);
 let logLevel = 'warn';
 let status: number = EXIT.done;
 
@@ -71,7 +73,7 @@ const act: Act =
 function report(thrown: unknown): number {
   const error = thrown instanceof CommanderError ? usageErrorOf(thrown, argv) : thrown;
   if (error === undefined) return EXIT.done;
-  const failure = failureOf(error, logLevel === 'debug');
+  const failure = failureOf(error, LOOKS_FOR_FAULTS.has(logLevel));
   process.stderr.write(`${failure.lines.join('\n')}\n`);
   return failure.status;
 }
@@ -87,7 +89,7 @@ try {
   await program.parseAsync(argv, { from: 'user' });
 } catch (error) {
   // After a signal whatever is under way fails in its own words; only who looks for a fault wants to read them.
-  if (interruption.status() === undefined || logLevel === 'debug') status = report(error);
+  if (interruption.status() === undefined || LOOKS_FOR_FAULTS.has(logLevel)) status = report(error);
 }
 // What stdout can't take (a full disk) is an error of the last write, which comes a moment later.
 if (interruption.status() === undefined)

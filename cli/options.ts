@@ -71,7 +71,7 @@ export function addCommonOptions(command: Command): Command {
   command.option('--set <path=value>', 'one setting; may be repeated', collectPairs);
   addSettingOption(command, '--broker <host:port,…>', 'client.brokers', 'brokers to start from');
   addSettingOption(command, '--warehouse <url>', 'loader.warehouse', 'root of the table, file:PATH');
-  addSettingOption(command, '--log-level <level>', 'logLevel', 'debug, info, warn, error or silent');
+  addSettingOption(command, '--log-level <level>', 'logLevel', 'trace, debug, info, warn, error or silent');
   return command.option('--json', 'the result as one JSON object');
 }
 

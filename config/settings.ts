@@ -55,7 +55,7 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   aggregates: aggregates.prefault({}),
   logLevel: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
     .default('warn')
     .describe('least level of the log lines on stderr'),
 });

@@ -4,6 +4,7 @@
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
+import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
 import { Broker } from '../../broker/broker.ts';
 import { apiVersions } from '../../broker/protocol/apis/api-versions.ts';
@@ -14,6 +15,7 @@ import { metadata } from '../../broker/protocol/apis/metadata.ts';
 import { batchOf, fetchBody, fetchFrom, produceBatch, valuesIn } from '../support/batches.ts';
 import { BrokerProcess } from '../support/broker-process.ts';
 import { RawClient } from '../support/raw-client.ts';
+import { startCli, statusOf } from '../support/run-cli.ts';
 import { brokerSettings, recordingLogger, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
@@ -243,4 +245,19 @@ describe('start and stop', () => {
     expect((await fetchFrom(other, { ...options, partition: 1 })).errorCode).toBe(0);
     expect(lines.join()).toContain('hurt-0 is not served');
   });
+});
+
+test('millrace broker --log-level trace shows every request', async () => {
+  using dir = new TempDir();
+  const argv = ['broker', '--port', '0', '--data', dir.path, '--json', '--log-level', 'trace'];
+  const child = startCli(argv);
+  const said = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const { port } = JSON.parse((await said.next()).value as string) as { port: number };
+  const logged: string[] = [];
+  createInterface({ input: child.stderr! }).on('line', (line) => logged.push(line));
+  using client = await RawClient.connect({ host: '127.0.0.1', port });
+  expect((await client.request(apiVersions, 0, {})).errorCode).toBe(0);
+  child.kill('SIGTERM');
+  expect(await statusOf(child)).toBe(143);
+  expect(logged.join('\n')).toContain('request ApiVersions 0');
 });

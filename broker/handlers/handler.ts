@@ -71,16 +71,16 @@ export function handler<Req extends Shape, Res extends Shape>(
 export async function orCode<T, R>(
   { logger }: Pick<BrokerContext, 'logger'>,
   work: () => T | Promise<T>,
-  refused: (errorCode: number, message: string) => R,
+  refused: (errorCode: number, message: string, error: KafkaError) => R,
   unexpected: ErrorName = 'UNKNOWN_SERVER_ERROR',
 ): Promise<T | R> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof KafkaError) return refused(error.code, error.message);
+    if (error instanceof KafkaError) return refused(error.code, error.message, error);
     logger.error({ error }, `a request failed unexpectedly: ${(error as Error).message}`);
     const known = new KafkaError(unexpected);
-    return refused(known.code, known.message);
+    return refused(known.code, known.message, known);
   }
 }
 

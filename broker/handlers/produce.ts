@@ -22,6 +22,11 @@ const FIRST_ZSTD_VERSION = 7;
 const ZSTD = 4;
 const ALL_REPLICAS = -1;
 const NO_ANSWER = 0;
+/**
+ * A small batch can hold millions of records. Those that are not named are taken for innocent, sent again by clients that
+ * do so, and named then.
+ */
+const MAX_RECORD_ERRORS = 10_000;
 
 /** Answers produce requests. */
 export const handleProduce = handler(produce, async ({ acks, topicData, transactionalId }, context) => {
@@ -43,9 +48,10 @@ export const handleProduce = handler(produce, async ({ acks, topicData, transact
           );
           return { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.logStartOffset };
         },
-        (errorCode, errorMessage) => {
+        (errorCode, errorMessage, error) => {
           failures.push(errorMessage);
-          return { index, errorCode, errorMessage, baseOffset: -1 };
+          const refused = error instanceof RefusedRecords ? error.refused : {};
+          return { index, errorCode, errorMessage, baseOffset: -1, ...refused };
         },
         // UNKNOWN_SERVER_ERROR would make Java's idempotent producer begin anew and duplicate (KAFKA-14034).
         'KAFKA_STORAGE_ERROR',
@@ -72,7 +78,7 @@ async function append(
 ): Promise<Appended> {
   const bytes = records ?? Buffer.alloc(0);
   const header = checkBatch(bytes, log.config.maxMessageBytes, context.version);
-  if (isCompacted(log.config)) checkKeys(bytes, header, context.settings.log.cleanerBatchBytes);
+  if (isCompacted(log.config)) checkKeys(log, bytes, header, context.settings.log.cleanerBatchBytes);
   // Nothing may come between this and the append: a marker written there would end the transaction before the batch.
   if (header.isTransactional) checkTransaction(log, header, transactionalId, context);
   const appended = log.append(bytes, header);
@@ -89,11 +95,30 @@ function checkTransaction(log: Log, header: BatchHeader, id: string | null, cont
   context.transactions.checkWrite(id, header, log.tp);
 }
 
+/** INVALID_RECORD with the records that are to blame, so that the client can fail these and send the others again (KIP-467). */
+class RefusedRecords extends KafkaError {
+  /** What the answer tells besides the error; Kafka gives the log's start with these errors only. */
+  readonly refused: {
+    recordErrors: { batchIndex: number; batchIndexErrorMessage: string }[];
+    logStartOffset: number;
+  };
+
+  constructor(batchIndexes: readonly number[], why: string, logStartOffset: number) {
+    super('INVALID_RECORD', why);
+    this.refused = {
+      recordErrors: batchIndexes.map((batchIndex) => ({ batchIndex, batchIndexErrorMessage: why })),
+      logStartOffset,
+    };
+  }
+}
+
 /** Throws INVALID_RECORD unless compaction can tell every record's key: the one case in which records are looked at. */
-function checkKeys(bytes: Buffer, header: BatchHeader, maxBytes: number): void {
+function checkKeys(log: Log, bytes: Buffer, header: BatchHeader, maxBytes: number): void {
+  const keyless: number[] = [];
+  let index = -1;
   const visit = ({ key }: { key: Buffer | null }) => {
-    if (key === null)
-      throw new KafkaError('INVALID_RECORD', 'a compacted topic takes only records with a key');
+    index += 1;
+    if (key === null && keyless.length < MAX_RECORD_ERRORS) keyless.push(index);
   };
   try {
     eachKey(bytes, header, visit, maxBytes);
@@ -101,6 +126,8 @@ function checkKeys(bytes: Buffer, header: BatchHeader, maxBytes: number): void {
     if (error instanceof KafkaError) throw new KafkaError('INVALID_RECORD', error.message);
     throw error;
   }
+  if (keyless.length === 0) return;
+  throw new RefusedRecords(keyless, 'a compacted topic takes only records with a key', log.logStartOffset);
 }
 
 /** The header of what must be exactly one whole batch of format 2 as a producer may send it. Throws KafkaError. */

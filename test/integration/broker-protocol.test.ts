@@ -16,6 +16,7 @@ import { offsetForLeaderEpoch } from '../../broker/protocol/apis/offset-for-lead
 import { produce } from '../../broker/protocol/apis/produce.ts';
 import { ERRORS, type ErrorName } from '../../broker/protocol/errors.ts';
 import { decodeResponse } from '../../broker/protocol/frame.ts';
+import { encodeBatch } from '../../broker/protocol/record-batch.ts';
 import { batchOf, fetchBody, fetchFrom, produceBatch, valuesIn } from '../support/batches.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { startBroker } from '../support/start-broker.ts';
@@ -28,7 +29,7 @@ let client: RawClient;
 let topics = 0;
 
 beforeAll(async () => {
-  broker = await startBroker(dir.path, { numPartitions: 2, log: { maxMessageBytes: 10_000 } });
+  broker = await startBroker(dir.path, { numPartitions: 2, log: { maxMessageBytes: 15_000 } });
   client = await RawClient.connect(broker);
 });
 
@@ -177,6 +178,36 @@ describe('produce', () => {
     const answer = await produceBatch(client, spoil(batchOf(['a', 'b'])), { topic: name });
     expect(answer.errorCode).toBe(code(error));
     expect((await offsetAt(name, -1))?.offset).toBe(0);
+  });
+
+  test.each(['none', 'gzip'] as const)(
+    'a compacted topic refuses a batch for its records without a key, and says which (%s)',
+    async (codec) => {
+      const name = await topic({ 'cleanup.policy': 'compact' });
+      const keys = [Buffer.from('a'), null, Buffer.from('b'), null, Buffer.from('c')];
+      const records = keys.map((key) => ({ key, value: Buffer.from('v'), timestampMs: 0 }));
+      const batch = encodeBatch(records, { codec });
+      const answer = await produceBatch(client, batch, { topic: name });
+      expect(answer).toMatchObject({ errorCode: code('INVALID_RECORD'), baseOffset: -1, logStartOffset: 0 });
+      const [batchIndexErrorMessage] = answer.recordErrors.map((each) => each.batchIndexErrorMessage);
+      expect(batchIndexErrorMessage).toContain('key');
+      expect(answer.recordErrors).toEqual(
+        [1, 3].map((batchIndex) => ({ batchIndex, batchIndexErrorMessage })),
+      );
+      expect((await offsetAt(name, -1))?.offset).toBe(0);
+      const keyed = encodeBatch(records.slice(0, 1), { codec });
+      expect(await produceBatch(client, keyed, { topic: name })).toMatchObject({
+        errorCode: 0,
+        recordErrors: [],
+      });
+    },
+  );
+
+  test('of a batch of many records without a key a bounded number is named', async () => {
+    const name = await topic({ 'cleanup.policy': 'compact' });
+    const keyless = Array.from({ length: 10_500 }, () => ({ key: null, value: null, timestampMs: 0 }));
+    const answer = await produceBatch(client, encodeBatch(keyless, { codec: 'zstd' }), { topic: name });
+    expect(answer.recordErrors).toHaveLength(10_000);
   });
 
   test('an unknown topic and a bad acks have their errors', async () => {

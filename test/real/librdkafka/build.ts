@@ -14,6 +14,9 @@ const PACKAGE_VERSION = '1.10.1';
 export const LIBRDKAFKA_VERSION = '2.15.1';
 const MAKE_LIMIT_MS = 40 * 60_000;
 
+/** Beside the sources' directories: see the C source of that name. */
+export const ONE_REPLICA = 'one-replica.so';
+
 /** No library of the system that a test of ours has no use for; no optimizing, which takes most of the time. */
 const CONFIGURE = [
   '--disable-gssapi',
@@ -37,8 +40,19 @@ export async function buildLibrdkafka(): Promise<string> {
     await run('./configure', CONFIGURE, sources);
     await run('make', ['-j2', 'libs'], sources);
     await run('make', ['-j2', '-C', 'tests', 'build'], sources);
+    const oneReplica = join(import.meta.dirname, 'one-replica.c');
+    await run('cc', ['-shared', '-fPIC', '-o', ONE_REPLICA, oneReplica, '-ldl'], sources);
   });
   return sourcesIn(directory);
+}
+
+/** Has the suite's programs in Java compiled; tests do it themselves, but several at once would be in each other's way. */
+export async function buildJava(sources: string, kafkaPath: string): Promise<void> {
+  await runCommand('make', ['-s', 'java'], {
+    cwd: join(sources, 'tests'),
+    env: { KAFKA_PATH: kafkaPath },
+    limitMs: MAKE_LIMIT_MS,
+  });
 }
 
 const sourcesIn = (directory: string) => join(directory, 'package', 'deps', 'librdkafka');

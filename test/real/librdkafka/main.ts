@@ -1,104 +1,132 @@
 /**
- * `npm run compat:librdkafka [-- NUMBER…]`: runs librdkafka's own test suite against a broker of ours, and compares what
+ * `npm run compat:librdkafka [-- NUMBER…]`: runs librdkafka's own test suite against brokers of ours, and compares what
  * passed with the table. A test of the table's that does not pass is a failure; one that passes and is not in it is told,
  * so that the table grows. Numbers (`0012 0045`) run only these.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { startBrokerProcess } from '../../support/run-cli.ts';
 import { TempDir } from '../../support/temp-dir.ts';
-import { buildLibrdkafka } from './build.ts';
-import { FULL, MEANT, PASSING } from './suite.ts';
+import { LIBRDKAFKA_DIRECTORY } from '../bed/cache.ts';
+import { buildJava, buildLibrdkafka } from './build.ts';
+import { run, type Surroundings, type Verdict } from './run.ts';
+import { writeScripts } from './scripts.ts';
+import { type How, isRunBy, MEANT, numberOf, PASSING, runsOf } from './suite.ts';
 
-/** As the suite tells them while it runs: its summary at the end is lost when it aborts, as it does after a failure. */
-const PASSED = /= Test (\d{4}_\w+) (PASSED|SKIPPED) =/;
-const FAILED = /^\[(\d{4}_\w+) .*TEST FAILURE$/;
-const DURATION = /(\d{4}_\w+): duration ([\d.]+)ms$/;
-const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
-const RUN_LIMIT_MS = 40 * 60_000;
-/** As the broker says of itself: what of the suite is for later ones is left out by it. */
-const BROKER_VERSION = '3.0.0';
-
-interface Verdict {
-  verdict: string;
-  seconds: number;
-}
+/** Tests mostly wait; with more at once the machine would, and tests that look at the clock would fail. */
+const AT_ONCE = 12;
+const SHOWN_LINES = 40;
+const LOGS = join(LIBRDKAFKA_DIRECTORY, 'logs');
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-/** Runs tests by their numbers; what its summary says of each. `isQuick`: fewer rounds, and some parts not at all. */
-async function runSuite(sources: string, config: string, numbers: readonly string[], isQuick: boolean) {
-  const parallel = Math.min(4, 2 * availableParallelism());
-  // Without its local tests, and without those that cut its own sockets.
-  const args = ['-L', '-E', `-p${parallel}`, ...(isQuick ? ['-Q'] : [])];
-  const cwd = join(sources, 'tests');
-  const child = spawn(join(cwd, 'test-runner'), args, {
-    cwd,
-    env: {
-      ...process.env,
-      LD_LIBRARY_PATH: `${join(sources, 'src')}:${join(sources, 'src-cpp')}`,
-      RDKAFKA_TEST_CONF: config,
-      TEST_KAFKA_VERSION: BROKER_VERSION,
-      TESTS: numbers.join(','),
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: RUN_LIMIT_MS,
-    killSignal: 'SIGKILL',
-  });
+interface Ran {
+  how: How;
+  verdicts: Map<string, Verdict>;
+}
+
+type Place = (how: How) => Surroundings;
+
+/** Runs them side by side, those first that come first. */
+async function runAll(runs: readonly How[], atOnce: number, place: Place): Promise<Ran[]> {
+  const all: Ran[] = [];
+  const waiting = [...runs];
+  const work = async () => {
+    for (let how = waiting.shift(); how !== undefined; how = waiting.shift()) {
+      all.push({ how, verdicts: await run(how, place(how)) });
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return all;
+}
+
+/** Whether a test of the table did not pass in it. */
+function isLost({ verdicts }: Ran): boolean {
+  const meant = [...verdicts].filter(([name]) => PASSING.has(name));
+  return meant.length === 0 || meant.some(([, { verdict }]) => verdict !== 'PASSED');
+}
+
+/**
+ * Runs them side by side, and those that were lost once more by themselves: many upstream tests look for one order of events
+ * among several, which comes about where nothing else runs. That is told, and the log of the first time is kept.
+ */
+async function runTwice(runs: readonly How[], place: Place): Promise<Map<string, Verdict>> {
+  const first = await runAll(runs, AT_ONCE, place);
+  const lost = first.filter(isLost).map(({ how }) => how);
+  const wanted = lost.filter((how) => MEANT.some((name) => PASSING.has(name) && isRunBy(name, how)));
+  const again = (how: How) => ({ ...place(how), logs: join(LOGS, 'second') });
+  const second = await runAll(wanted, 1, again);
   const verdicts = new Map<string, Verdict>();
-  const note = (name: string, seen: Partial<Verdict>) =>
-    verdicts.set(name, { verdict: 'ended', seconds: 0, ...verdicts.get(name), ...seen });
-  const ended = once(child, 'exit');
-  for await (const coloured of createInterface({ input: child.stderr })) {
-    const line = coloured.replaceAll(COLOURS, '');
-    const [, passed, verdict] = PASSED.exec(line) ?? [];
-    const [, failed] = FAILED.exec(line) ?? [];
-    const [, measured, ms] = DURATION.exec(line) ?? [];
-    if (passed !== undefined) note(passed, { verdict: verdict! });
-    if (failed !== undefined) note(failed, { verdict: 'FAILED' });
-    if (measured !== undefined) note(measured, { seconds: Number(ms) / 1000 });
+  for (const { how, verdicts: some } of [...first.filter(({ how }) => !wanted.includes(how)), ...second]) {
+    for (const [name, verdict] of some) {
+      verdicts.set(name, worse(verdicts.get(name), { ...verdict, isSecond: wanted.includes(how) }));
+    }
   }
-  await ended;
   return verdicts;
 }
 
-const numberOf = (name: string) => name.slice(0, 4);
+/** Of a test that is run in parts, that of the first one which did not pass, and the time of all. */
+function worse(before: Verdict | undefined, verdict: Verdict): Verdict {
+  const seconds = (before?.seconds ?? 0) + verdict.seconds;
+  const isSecond = before?.isSecond === true || verdict.isSecond === true;
+  return { ...(before === undefined || before.verdict === 'PASSED' ? verdict : before), seconds, isSecond };
+}
 
-/** Runs what was asked for and tells how it went; the tests of the table that did not pass. */
-async function compare(only: readonly string[]): Promise<string[]> {
+/** Starts a broker and writes the suite's configuration for it. */
+async function startScenario(dir: TempDir, scenario: How['scenario']) {
+  const settings = scenario === 'noautocreate' ? ['--set', 'broker.autoCreateTopics=false'] : [];
+  const broker = await startBrokerProcess(dir.join(scenario), ...settings);
+  const config = dir.join(`${scenario}.conf`);
+  await writeFile(config, `bootstrap.servers=${broker.address}\n`);
+  return Object.assign(broker, { config });
+}
+
+async function runTests(names: readonly string[]): Promise<Map<string, Verdict>> {
   const sources = await buildLibrdkafka();
   using dir = new TempDir('librdkafka');
-  await using broker = await startBrokerProcess(dir.join('data'));
-  const config = dir.join('test.conf');
-  await writeFile(config, `bootstrap.servers=${broker.address}\ntest.timeout.multiplier=3\n`);
-  const wanted = (name: string) => only.length === 0 || only.includes(numberOf(name));
-  const numbers = [...new Set(MEANT.filter(wanted).map(numberOf))];
-  const verdicts = new Map<string, Verdict>();
-  for (const isQuick of [true, false]) {
-    const some = numbers.filter((number) => FULL.has(number) !== isQuick);
-    if (some.length === 0) continue;
-    for (const [name, verdict] of await runSuite(sources, config, some, isQuick)) verdicts.set(name, verdict);
-  }
-  const lost: string[] = [];
-  for (const name of MEANT.filter(wanted)) {
-    const { verdict, seconds } = verdicts.get(name) ?? { verdict: 'not run', seconds: 0 };
-    const isNew = verdict === 'PASSED' && !PASSING.has(name);
-    if (verdict !== 'PASSED' && PASSING.has(name)) lost.push(name);
-    say(
-      `${name.padEnd(48)}${verdict.padEnd(10)}${seconds.toFixed(1).padStart(7)} s${isNew ? '  is not in the table: add it' : ''}`,
-    );
-  }
-  const passed = MEANT.filter((name) => verdicts.get(name)?.verdict === 'PASSED').length;
-  say(`librdkafka's suite: ${passed} of ${MEANT.filter(wanted).length} passed`);
-  return lost;
+  await mkdir(join(LOGS, 'second'), { recursive: true });
+  const scripts = dir.join('kafka');
+  await writeScripts(scripts, sources);
+  await buildJava(sources, scripts);
+  await using usual = await startScenario(dir, 'default');
+  await using noAutoCreate = await startScenario(dir, 'noautocreate');
+  return await runTwice(runsOf(names), ({ scenario }) => {
+    const { address, config } = scenario === 'default' ? usual : noAutoCreate;
+    return { sources, logs: LOGS, address, config, scripts };
+  });
 }
 
-const lost = await compare(process.argv.slice(2));
-if (lost.length > 0) {
-  process.stderr.write(`in the table, and did not pass: ${lost.join(', ')}\n`);
-  process.exitCode = 1;
+/** The end of what a run said. */
+async function endOf(log: string): Promise<string> {
+  return (await readFile(log, 'utf8')).trimEnd().split('\n').slice(-SHOWN_LINES).join('\n');
 }
+
+/** Tells what a test of the table said before it did not pass. */
+async function sayLost(name: string, { log }: Partial<Verdict> = {}): Promise<void> {
+  say(`\n${name} is in the table, and did not pass`);
+  if (log !== undefined) say(`the end of ${log}:\n${await endOf(log)}`);
+}
+
+/** Runs what was asked for and tells how it went; whether every test of the table passed. */
+async function compare(only: readonly string[]): Promise<boolean> {
+  const names = MEANT.filter((name) => only.length === 0 || only.includes(numberOf(name)));
+  const verdicts = await runTests(names);
+  for (const name of names) {
+    const { verdict, seconds, isSecond } = verdicts.get(name) ?? { verdict: 'not run', seconds: 0 };
+    const isNew = verdict === 'PASSED' && !PASSING.has(name);
+    const note = `${isNew ? '  is not in the table: add it' : ''}${isSecond ? '  at the second attempt' : ''}`;
+    say(`${name.padEnd(48)}${verdict.padEnd(10)}${seconds.toFixed(1).padStart(7)} s${note}`);
+  }
+  const meant = names.filter((name) => PASSING.has(name));
+  const lost = meant.filter((name) => verdicts.get(name)?.verdict !== 'PASSED');
+  for (const name of lost) await sayLost(name, verdicts.get(name));
+  say(`librdkafka tests: ${meant.length - lost.length} passed, ${lost.length} failed`);
+  return lost.length === 0;
+}
+
+// An error before the end, of the build for one, is told by its line alone and is one failure.
+const passed = await compare(process.argv.slice(2)).catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  say('librdkafka tests: 0 passed, 1 failed');
+});
+if (passed !== true) process.exitCode = 1;

@@ -2,7 +2,6 @@
  * `millrace audit`: counts per hour, what producers say (where they count) against the broker's log against the records
  * against the files. Exit status 1 on a hole.
  */
-import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { type Act, addExamples } from './command.ts';
 import { type CommandContext, EXIT } from './context.ts';
@@ -31,7 +30,6 @@ async function auditCommand(context: CommandContext, { topic, from, to }: Option
   await using copier = await RowCopier.open({
     memoryLimitBytes: settings.loader.duckdbMemoryBytes,
     tempDirectory: local.path,
-    threads: availableParallelism(),
   });
   using bar = startProgress('audit', 0, progress);
   const onProgress = (done: number, total: number) => bar.update(done, total);

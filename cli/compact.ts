@@ -2,7 +2,6 @@
  * `millrace compact`: merges the small files of complete hours.
  */
 import { randomUUID } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import type { CompactResult } from '../jobs/compact.ts';
 import type { Store } from '../loader/store/store.ts';
@@ -19,7 +18,7 @@ interface Options {
   targetBytes?: number;
 }
 
-/** Compacts a topic with progress, with the memory that the loader's workers have together. */
+/** Compacts a topic with progress. */
 export async function runCompact(
   { settings, now, signal, progress, log }: CommandContext,
   store: Store,
@@ -30,12 +29,10 @@ export async function runCompact(
   const { RowCopier } = await import('../loader/row-copier.ts');
   const { openSpoolDirectory } = await import('../loader/spool-directory.ts');
   const { findSchema } = await import('../schemas/event-schema.ts');
-  const workers = loader.workers || availableParallelism();
   await using local = await openSpoolDirectory(loader);
   await using copier = await RowCopier.open({
-    memoryLimitBytes: loader.duckdbMemoryBytes * workers,
+    memoryLimitBytes: loader.duckdbMemoryBytes,
     tempDirectory: local.path,
-    threads: workers,
   });
   using bar = startProgress('compact', 0, progress);
   return await compact({

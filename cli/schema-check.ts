@@ -104,7 +104,6 @@ async function checkTable(
   await using copier = await RowCopier.open({
     memoryLimitBytes: settings.loader.duckdbMemoryBytes,
     tempDirectory: local.path,
-    threads: 1,
   });
   const state = await readTopicState(store, topic);
   const { file, changes } = await checkFiles({ store, copier, localDirectory: local.path }, state, now);

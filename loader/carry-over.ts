@@ -7,10 +7,10 @@
 import { randomUUID } from 'node:crypto';
 import { open, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Settings } from '../config/settings.ts';
 import type { DataFile, FilePart } from './commit.ts';
 import type { LiveFile } from './fold.ts';
+import { ParquetEngine, parquetFiles, sqlString } from './parquet-engine.ts';
 import { lineOrigin, linesOf } from './refused-lines.ts';
 import { timeColumnOf } from './row-copier.ts';
 import { type PartitionTally, RowTally, totalOf, visitRows } from './row-tally.ts';
@@ -46,33 +46,22 @@ interface Sides {
   outside: PartitionTally[];
 }
 
-const MiB = 1024 * 1024;
-const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
-
 export class CarryOver implements AsyncDisposable {
   readonly #options: CarryOverOptions;
-  readonly #instance: DuckDBInstance;
-  readonly #connection: DuckDBConnection;
+  readonly #engine: ParquetEngine;
 
-  private constructor(options: CarryOverOptions, instance: DuckDBInstance, connection: DuckDBConnection) {
+  private constructor(options: CarryOverOptions, engine: ParquetEngine) {
     this.#options = options;
-    this.#instance = instance;
-    this.#connection = connection;
+    this.#engine = engine;
   }
 
-  /** Opens an engine of its own, with one thread: it keeps the order of rows. */
   static async open(options: CarryOverOptions): Promise<CarryOver> {
     const { settings, spoolDirectory } = options;
-    const instance = await DuckDBInstance.create(':memory:', {
-      threads: '1',
-      memory_limit: `${Math.floor(settings.loader.duckdbMemoryBytes / MiB)}MiB`,
-      temp_directory: spoolDirectory,
-      autoload_known_extensions: 'false',
-      autoinstall_known_extensions: 'false',
-    });
-    const connection = await instance.connect();
-    await connection.run("SET TimeZone = 'UTC'");
-    return new CarryOver(options, instance, connection);
+    const memoryLimitBytes = settings.loader.duckdbMemoryBytes;
+    return new CarryOver(
+      options,
+      await ParquetEngine.open({ memoryLimitBytes, tempDirectory: spoolDirectory }),
+    );
   }
 
   /** Cuts ranges out of a file; what is left is staged at `staged`, relative to the topic. Throws if the file is not the one its record tells of. */
@@ -103,13 +92,13 @@ export class CarryOver implements AsyncDisposable {
 
   /** What a Parquet file holds, in one pass over three of its columns. */
   async #sort(path: string, cuts: readonly Cut[]): Promise<Sides> {
-    const columns = (await this.#rows(`DESCRIBE SELECT * FROM ${parquet(path)}`)).map((column) =>
+    const columns = (await this.#rows(`DESCRIBE SELECT * FROM ${parquetFiles([path])}`)).map((column) =>
       String(column['column_name']),
     );
     const sorter = new Sorter(cuts);
     await visitRows(
-      this.#connection,
-      parquet(path),
+      this.#engine.connection,
+      parquetFiles([path]),
       timeColumnOf(columns, this.#options.eventTime),
       (partition, offset, timeUs) => sorter.add(partition, offset, timeUs),
     );
@@ -127,7 +116,7 @@ export class CarryOver implements AsyncDisposable {
     const pairs = new Map(
       (
         await this.#rows(
-          `SELECT decode(key) AS key, decode(value) AS value FROM parquet_kv_metadata(${text(path)})`,
+          `SELECT decode(key) AS key, decode(value) AS value FROM parquet_kv_metadata(${sqlString(path)})`,
         )
       ).map(({ key, value }) => [String(key), String(value)]),
     );
@@ -137,23 +126,19 @@ export class CarryOver implements AsyncDisposable {
       pairs.set('millrace.minOffset', String(minOffset)).set('millrace.maxOffset', String(maxOffset));
     const partitions = outside.map(({ partition }) => partition).sort((a, b) => a - b);
     pairs.set('millrace.partition', partitions.join(','));
-    const metadata = [...pairs].map(([key, value]) => `${text(key)}: ${text(value)}`);
-    await this.#connection.run(`COPY (SELECT * FROM ${parquet(path)} WHERE NOT ${conditionOf(cuts)})
-      TO ${text(fresh)} (FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${rowGroupRows}, USE_TMP_FILE false,
-        KV_METADATA {${metadata.join(', ')}})`);
+    const form = { path: fresh, compression, rowGroupRows, metadata: Object.fromEntries(pairs) };
+    const rest = `SELECT * FROM ${parquetFiles([path])} WHERE NOT ${conditionOf(cuts)}`;
+    await this.#engine.copy(rest, form);
   }
 
   async #rows(sql: string): Promise<Record<string, unknown>[]> {
-    return (await this.#connection.runAndReadAll(sql)).getRowObjects();
+    return (await this.#engine.connection.runAndReadAll(sql)).getRowObjects();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#connection.closeSync();
-    this.#instance.closeSync();
+    this.#engine[Symbol.dispose]();
   }
 }
-
-const parquet = (path: string) => `read_parquet(${text(path)}, hive_partitioning = false)`;
 
 const conditionOf = (cuts: readonly Cut[]) =>
   `(${['false', ...cuts.map(({ partition, from, until }) => `(_partition = ${partition} AND _offset >= ${from} AND _offset < ${until})`)].join(' OR ')})`;

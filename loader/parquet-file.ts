@@ -11,8 +11,6 @@ import {
   BLOB,
   BOOLEAN,
   DOUBLE,
-  type DuckDBConnection,
-  DuckDBInstance,
   DuckDBTableFunction,
   type DuckDBType,
   INTEGER,
@@ -23,24 +21,19 @@ import {
 } from '@duckdb/node-api';
 import { type Column, isNested, typeName } from '../schemas/column.ts';
 import type { ColumnType } from '../schemas/column-types.ts';
+import { type EngineOptions, ParquetEngine, type ParquetForm, sqlName, sqlString } from './parquet-engine.ts';
 import { FIXED_COLUMNS, RowVectors, VECTOR_ROWS } from './row-vectors.ts';
 import type { RowReader } from './spool-row.ts';
 
 /** Gives rows until there are no more; may throw to stop the writing. */
 export type RowSource = () => RowReader | undefined;
 
-export interface ParquetTarget {
-  /** Local path that must not exist. */
-  path: string;
+export interface ParquetTarget extends ParquetForm {
   partition: number;
   /** The columns after the record's own, in file order. */
   columns: readonly Column[];
   /** Whether a string column holds any bytes, not only UTF-8 text: a raw table's. */
   isBinary: boolean;
-  compression: 'snappy' | 'zstd' | 'uncompressed';
-  rowGroupRows: number;
-  /** Pairs for the footer. */
-  metadata: Record<string, string>;
 }
 
 /** As the spool hands the values over; the types carried as text become what they are in the copy. */
@@ -58,9 +51,6 @@ export interface WrittenParquet {
   bytes: number;
 }
 
-const sqlString = (text: string) => `'${text.replaceAll("'", "''")}'`;
-const sqlName = (name: string) => `"${name.replaceAll('"', '""')}"`;
-
 /** The table function of one list of columns: its rows come from whatever source is set. */
 interface SpoolFunction {
   name: string;
@@ -69,27 +59,15 @@ interface SpoolFunction {
 }
 
 export class ParquetWriter implements AsyncDisposable {
-  readonly #instance: DuckDBInstance;
-  readonly #connection: DuckDBConnection;
+  readonly #engine: ParquetEngine;
   readonly #functions = new Map<string, SpoolFunction>();
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
-    this.#instance = instance;
-    this.#connection = connection;
+  private constructor(engine: ParquetEngine) {
+    this.#engine = engine;
   }
 
-  /** Opens the engine: at most `memoryLimitBytes` of buffers, spilling to `tempDirectory`. */
-  static async open(options: { memoryLimitBytes: number; tempDirectory: string }): Promise<ParquetWriter> {
-    const instance = await DuckDBInstance.create(':memory:', {
-      threads: '1',
-      memory_limit: `${Math.floor(options.memoryLimitBytes / 1024 / 1024)}MiB`,
-      temp_directory: options.tempDirectory,
-      autoload_known_extensions: 'false',
-      autoinstall_known_extensions: 'false',
-    });
-    const connection = await instance.connect();
-    await connection.run("SET TimeZone = 'UTC'");
-    return new ParquetWriter(instance, connection);
+  static async open(options: EngineOptions): Promise<ParquetWriter> {
+    return new ParquetWriter(await ParquetEngine.open(options));
   }
 
   /** Writes all rows of the source to a new file and proves that DuckDB took every one. Rejects with the source's own error if it throws. */
@@ -103,8 +81,7 @@ export class ParquetWriter implements AsyncDisposable {
       return row;
     };
     try {
-      const reader = await this.#connection.runAndReadAll(copyStatement(spool.name, target));
-      const stats = reader.getRowObjectsJson()[0];
+      const [stats] = await this.#engine.copy(rowsOf(spool.name, target), target, 'RETURN_STATS');
       if (stats === undefined) throw new Error(`DuckDB wrote ${target.path} but returned no statistics`);
       return checkWritten(target, given, stats);
     } catch (error) {
@@ -125,13 +102,12 @@ export class ParquetWriter implements AsyncDisposable {
       failure: undefined,
     };
     this.#functions.set(key, spool);
-    this.#connection.registerTableFunction(tableFunction(spool, columns, isBinary));
+    this.#engine.connection.registerTableFunction(tableFunction(spool, columns, isBinary));
     return spool;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#connection.closeSync();
-    this.#instance.closeSync();
+    this.#engine[Symbol.dispose]();
   }
 }
 
@@ -161,8 +137,7 @@ function tableFunction(
       try {
         chunk.rowCount = VECTOR_ROWS;
         vectors.begin(chunk.chunk);
-        for (let row: RowReader | undefined; vectors.rows < VECTOR_ROWS && (row = spool.source()); )
-          vectors.add(row);
+        for (let row: RowReader | undefined; !vectors.isFull && (row = spool.source()); ) vectors.add(row);
         vectors.finish();
         chunk.rowCount = vectors.rows;
       } catch (error) {
@@ -173,16 +148,11 @@ function tableFunction(
   });
 }
 
-function copyStatement(functionName: string, target: ParquetTarget): string {
-  const { path, partition, columns, compression, rowGroupRows, metadata } = target;
+/** The query of a file's rows. */
+function rowsOf(functionName: string, { partition, columns }: ParquetTarget): string {
   const values = columns.map((column, i) => `${storedValue(`c${i}`, column)} AS ${sqlName(column.name)}`);
-  const pairs = Object.entries(metadata).map(([name, text]) => `${sqlString(name)}: ${sqlString(text)}`);
-  return `COPY (
-    SELECT CAST(${partition} AS INTEGER) AS _partition, "offset" AS _offset, "timestamp" AS _timestamp, "key" AS _key,
-      headers AS _headers, extra AS _extra, ${values.join(', ')}
-    FROM ${functionName}()
-  ) TO ${sqlString(path)} (FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${rowGroupRows}, USE_TMP_FILE false,
-    KV_METADATA {${pairs.join(', ')}}, RETURN_STATS)`;
+  return `SELECT CAST(${partition} AS INTEGER) AS _partition, "offset" AS _offset, "timestamp" AS _timestamp, "key" AS _key,
+    headers AS _headers, extra AS _extra, ${values.join(', ')} FROM ${functionName}()`;
 }
 
 /** A column of the spool as the file is to have it. The texts are canonical, so a cast or the strict reader can't go wrong. */

@@ -2,28 +2,17 @@
  * Makes new files of the table out of old ones, with DuckDB: merged, sorted, or a part of their rows. What was written is
  * counted again from the new file, row by row, because from then on it stands for rows that may be nowhere else.
  */
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { isGrownFrom } from './column-growth.ts';
 import type { FilePart } from './commit.ts';
+import {
+  type EngineOptions,
+  ParquetEngine,
+  type ParquetForm,
+  parquetFiles,
+  sqlString,
+} from './parquet-engine.ts';
 import { RowTally, totalOf, visitRows } from './row-tally.ts';
-
-const MiB = 1024 * 1024;
-
-export interface RowCopierOptions {
-  memoryLimitBytes: number;
-  /** Where DuckDB spills what does not fit. */
-  tempDirectory: string;
-  threads: number;
-}
-
-export interface CopyTarget {
-  /** Local path that must not exist. */
-  path: string;
-  compression: 'snappy' | 'zstd' | 'uncompressed';
-  rowGroupRows: number;
-  /** Pairs for the footer. */
-  metadata: Record<string, string>;
-}
+import { mergeSorted } from './sorted-merge.ts';
 
 /** What a file holds. Times are event times in microseconds since 1970. */
 export interface CountedRows {
@@ -35,43 +24,28 @@ export interface CountedRows {
   digest: string;
 }
 
-const sqlString = (text: string) => `'${text.replaceAll("'", "''")}'`;
-const sqlName = (name: string) => `"${name.replaceAll('"', '""')}"`;
-const fileList = (paths: readonly string[]) =>
-  `read_parquet([${paths.map(sqlString).join(', ')}], union_by_name = true, hive_partitioning = false)`;
-
 /** Two files of one hour whose columns of one name differ in type, other than by new fields of a struct, can't become one. */
 export class ColumnsDiffer extends Error {
   override name = 'ColumnsDiffer';
 }
 
 export class RowCopier implements AsyncDisposable {
-  readonly #instance: DuckDBInstance;
-  readonly #connection: DuckDBConnection;
+  readonly #options: EngineOptions;
+  readonly #engine: ParquetEngine;
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
-    this.#instance = instance;
-    this.#connection = connection;
+  private constructor(options: EngineOptions, engine: ParquetEngine) {
+    this.#options = options;
+    this.#engine = engine;
   }
 
-  static async open({ memoryLimitBytes, tempDirectory, threads }: RowCopierOptions): Promise<RowCopier> {
-    const instance = await DuckDBInstance.create(':memory:', {
-      threads: String(threads),
-      memory_limit: `${Math.floor(memoryLimitBytes / MiB)}MiB`,
-      temp_directory: tempDirectory,
-      autoload_known_extensions: 'false',
-      autoinstall_known_extensions: 'false',
-    });
-    const connection = await instance.connect();
-    await connection.run("SET TimeZone = 'UTC'");
-    await connection.run('SET enable_external_file_cache = false');
-    return new RowCopier(instance, connection);
+  static async open(options: EngineOptions): Promise<RowCopier> {
+    return new RowCopier(options, await ParquetEngine.open(options));
   }
 
   /** The columns of files, in the order of the table: that of the file with the most, then what only others have. */
   async columnsOf(paths: readonly string[]): Promise<string[]> {
     const each = await Promise.all(
-      paths.map(async (path) => await this.#rows(`DESCRIBE SELECT * FROM ${fileList([path])}`)),
+      paths.map(async (path) => await this.#engine.rows(`DESCRIBE SELECT * FROM ${parquetFiles([path])}`)),
     );
     const types = new Map<string, string>();
     for (const columns of each.sort((a, b) => b.length - a.length))
@@ -89,9 +63,9 @@ export class RowCopier implements AsyncDisposable {
     path: string,
     types: readonly string[],
   ): Promise<{ file: [string, string][]; types: string[] }> {
-    const described = await this.#rows(`DESCRIBE SELECT * FROM ${fileList([path])}`);
+    const described = await this.#engine.rows(`DESCRIBE SELECT * FROM ${parquetFiles([path])}`);
     const nulls = types.map((type, i) => `typeof(CAST(NULL AS ${type})) AS t${i}`);
-    const [row = []] = types.length === 0 ? [] : await this.#rows(`SELECT ${nulls.join(', ')}`);
+    const [row = []] = types.length === 0 ? [] : await this.#engine.rows(`SELECT ${nulls.join(', ')}`);
     return { file: described.map(([name, type]) => [String(name), String(type)]), types: row.map(String) };
   }
 
@@ -99,21 +73,15 @@ export class RowCopier implements AsyncDisposable {
   async merge(
     paths: readonly string[],
     { columns, timeColumn }: { columns: readonly string[]; timeColumn: string },
-    target: CopyTarget,
+    form: ParquetForm,
   ): Promise<void> {
-    const order = [timeColumn, '_partition', '_offset'].map(sqlName).join(', ');
-    const pairs = Object.entries(target.metadata).map(
-      ([name, text]) => `${sqlString(name)}: ${sqlString(text)}`,
-    );
-    await this.#connection.run(`COPY (SELECT ${columns.map(sqlName).join(', ')} FROM ${fileList(paths)} ORDER BY ${order})
-      TO ${sqlString(target.path)} (FORMAT parquet, COMPRESSION ${target.compression},
-        ROW_GROUP_SIZE ${target.rowGroupRows}, USE_TMP_FILE false, KV_METADATA {${pairs.join(', ')}})`);
+    await mergeSorted(this.#options, { paths, columns, timeColumn }, form);
   }
 
   /** Counts a file's rows from the file itself; memory does not grow with it. */
   async count(path: string, timeColumn: string): Promise<CountedRows> {
     const tally = new RowTally();
-    await visitRows(this.#connection, fileList([path]), timeColumn, (partition, offset, timeUs) =>
+    await visitRows(this.#engine.connection, parquetFiles([path]), timeColumn, (partition, offset, timeUs) =>
       tally.add(partition, offset, timeUs),
     );
     const parts = tally.partitions();
@@ -134,19 +102,14 @@ export class RowCopier implements AsyncDisposable {
 
   /** The pairs in a file's footer. */
   async metadataOf(path: string): Promise<Map<string, string>> {
-    const rows = await this.#rows(
+    const rows = await this.#engine.rows(
       `SELECT decode(key), decode(value) FROM parquet_kv_metadata(${sqlString(path)})`,
     );
     return new Map(rows.map(([key, value]) => [String(key), String(value)]));
   }
 
-  async #rows(sql: string): Promise<unknown[][]> {
-    return (await this.#connection.runAndReadAll(sql)).getRows();
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#connection.closeSync();
-    this.#instance.closeSync();
+    this.#engine[Symbol.dispose]();
   }
 }
 

@@ -14,6 +14,8 @@ import { columnsWord, DOUBLE, type RowReader, WORD } from './spool-row.ts';
 
 /** Rows of one DuckDB vector. */
 export const VECTOR_ROWS = 2_048;
+/** Blocks given with one chunk, bytes: it ends by them where rows are wide. */
+const CHUNK_BYTES = 1024 * 1024;
 const STRING_BYTES = 16;
 const INLINE_BYTES = 12;
 const TWO_32 = 0x1_0000_0000;
@@ -134,6 +136,7 @@ export class RowVectors {
   };
   #blockNumber = 0;
   #blocks = 0;
+  #blockBytes = 0;
   /** Where each row of the chunk begins in its block, in bytes. */
   readonly #positions = new Int32Array(VECTOR_ROWS);
   #filled = 0;
@@ -152,8 +155,14 @@ export class RowVectors {
     this.#headers = [];
     this.#blockNumber = 0;
     this.#blocks = 0;
+    this.#blockBytes = 0;
     this.#filled = 0;
     this.rows = 0;
+  }
+
+  /** Whether the chunk is to take no more rows. */
+  get isFull(): boolean {
+    return this.rows === VECTOR_ROWS || this.#blockBytes >= CHUNK_BYTES;
   }
 
   /** Takes the reader's row; its values are filled in with those of its block, column by column. */
@@ -242,6 +251,7 @@ export class RowVectors {
     this.#address.low = view.getUint32(8, true);
     this.#address.high = view.getUint32(12, true);
     this.#blocks++;
+    this.#blockBytes += block.length;
     this.#blockNumber = blockNumber;
   }
 

@@ -150,7 +150,6 @@ test('a log whose first records go while it is read is looked at again', async (
   await using copier = await RowCopier.open({
     memoryLimitBytes: settings.loader.duckdbMemoryBytes,
     tempDirectory: dir.path,
-    threads: 1,
   });
   const admin = new Kafka({ brokers: [setup.address], logLevel: logLevel.NOTHING }).admin();
   await admin.connect();

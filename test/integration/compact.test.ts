@@ -49,7 +49,6 @@ beforeAll(async () => {
   copier = await RowCopier.open({
     memoryLimitBytes: 128 * 2 ** 20,
     tempDirectory: dir.join('tmp'),
-    threads: 1,
   });
 });
 afterAll(async () => {

@@ -107,7 +107,10 @@ function readPartition(
   look.reads.push(read);
   look.bytes += read.bytes.length;
   if (!isCommitted) return { ...answer, records: read.bytes };
-  const abortedTransactions = abortedWithin(log.segments, fetchOffset, read.endOffset);
+  // Kafka promises no order, but kafkajs expects this one, and in another gives its users aborted records.
+  const abortedTransactions = abortedWithin(log.segments, fetchOffset, read.endOffset).sort(
+    (a, b) => a.firstOffset - b.firstOffset,
+  );
   return { ...answer, abortedTransactions, records: read.bytes };
 }
 

@@ -123,4 +123,33 @@ describe('kafkajs', () => {
     expect(committed?.partitions.find(({ partition }) => partition === 1)?.offset).toBe('3');
     await Promise.all([producer.disconnect(), admin.disconnect()]);
   });
+
+  // kafkajs takes the list of aborted transactions for one in the order of their first offsets, which Kafka does not promise.
+  test('reads nothing of transactions that overlap and are aborted, the later one first', async () => {
+    const topic = 'overlapping';
+    const open = async (transactionalId: string) => {
+      const producer = kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 });
+      await producer.connect();
+      return { producer, transaction: await producer.transaction() };
+    };
+    const [one, two] = [await open('one'), await open('two')];
+    const send = (by: typeof one, value: string) =>
+      by.transaction.send({ topic, messages: [{ value, partition: 0 }] });
+    await send(one, 'aborted last');
+    await send(two, 'aborted first');
+    await two.transaction.abort();
+    await send(one, 'aborted last');
+    await one.transaction.abort();
+    const last = await one.producer.transaction();
+    await last.send({ topic, messages: [{ value: 'committed', partition: 0 }] });
+    await last.commit();
+    const consumer = kafka.consumer({ groupId: 'overlapping' });
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    const values: string[] = [];
+    await consumer.run({ eachMessage: async ({ message }) => void values.push(String(message.value)) });
+    await expect.poll(() => values.includes('committed'), { timeout: 60_000 }).toBe(true);
+    expect(values).toEqual(['committed']);
+    await Promise.all([consumer.disconnect(), one.producer.disconnect(), two.producer.disconnect()]);
+  });
 });

@@ -45,7 +45,12 @@ export const loader = z.strictObject({
     .enum(['snappy', 'zstd', 'uncompressed'])
     .default('snappy')
     .describe('codec of the Parquet files'),
-  rowGroupRows: z.int().min(2_048).max(10_000_000).default(61_440).describe('rows of a Parquet row group'),
+  rowGroupRows: z
+    .int()
+    .min(2_048)
+    .max(10_000_000)
+    .default(61_440)
+    .describe('rows of a Parquet row group; wide rows end it sooner, within loader.duckdbMemoryBytes'),
   duckdbMemoryBytes: bytes(64 * MiB, 64 * GiB)
     .default(192 * MiB)
     .describe('memory limit of the DuckDB instance of one worker'),

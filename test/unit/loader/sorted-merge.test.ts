@@ -40,7 +40,8 @@ test.each([
     );
   }
   await mergeSorted(options, { paths, columns: COLUMNS, timeColumn: 'event_time' }, form);
-  const digest = (rows: string) => engine.rows(`SELECT md5(string_agg(md5(t::VARCHAR), '')) FROM (${rows}) AS t`);
+  const digest = (rows: string) =>
+    engine.rows(`SELECT md5(string_agg(md5(t::VARCHAR), '')) FROM (${rows}) AS t`);
   expect(await digest(`SELECT * FROM read_parquet('${form.path}') ORDER BY file_row_number`)).toEqual(
     await digest(`SELECT ${COLUMNS.join(', ')} FROM ${parquetFiles(paths)} ORDER BY ${ORDER}`),
   );

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { FIRST_DAY } from '../support/events.ts';
 import { queryTable } from '../support/foreign-eyes.ts';
 import { createTopic, sendRecords } from '../support/load-topic.ts';
-import { MAIN, runCli } from '../support/run-cli.ts';
+import { peakOf } from '../support/peak-memory.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
@@ -21,7 +21,6 @@ const OPEN_FILES = 128;
  * hundred times that.
  */
 const [MORE_MIB, MORE_KIB_PER_HOUR] = [100, 30];
-const TELL_PEAK = `data:text/javascript,process.on('exit',()=>process.stderr.write('peak '+process.resourceUsage().maxRSS))`;
 
 test('thousands of hours in one batch keep memory and open files bounded', { timeout: 900_000 }, async () => {
   using dir = new TempDir('absurd-times');
@@ -33,16 +32,12 @@ test('thousands of hours in one batch keep memory and open files bounded', { tim
     const argv = ['load', '--topic', topic, '--broker', addressOf(broker), '--json'];
     const set = [`topics.${topic}.schema=web_request`, 'loader.emptyHoursPerRun=0', 'loader.workers=1'];
     const more = ['--warehouse', `file:${dir.join(topic)}`, ...set.flatMap((each) => ['--set', each])];
-    const command = `ulimit -n ${OPEN_FILES}; exec "$0" "$@"`;
-    const node = [process.execPath, '--import', TELL_PEAK, MAIN];
-    const { status, stdout, stderr } = await runCli([...argv, ...more], {
-      through: ['sh', '-c', command, ...node],
-    });
-    expect([status, stderr]).toEqual([0, expect.stringMatching(/^peak \d+$/)]);
+    const limited = ['sh', '-c', `ulimit -n ${OPEN_FILES}; exec "$0" "$@"`];
+    const { stdout, peakMib } = await peakOf([...argv, ...more], limited);
     expect(JSON.parse(stdout)).toMatchObject({ rows: EVENTS, files: hours });
     const seen = `SELECT count(*)::INT AS n, count(DISTINCT (dt, hour))::INT AS hours FROM TABLE`;
     expect(await queryTable(dir.join(topic), topic, seen)).toEqual([{ n: EVENTS, hours }]);
-    return Number(stderr.slice('peak '.length)) / 1024;
+    return peakMib;
   };
   const few = await load(1);
   expect(await load(EVENTS)).toBeLessThan(few + MORE_MIB + (EVENTS * MORE_KIB_PER_HOUR) / 1024);

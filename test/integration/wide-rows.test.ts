@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { queryTable } from '../support/foreign-eyes.ts';
 import { createTopic, sendRecords } from '../support/load-topic.ts';
-import { MAIN, runCli } from '../support/run-cli.ts';
+import { peakOf } from '../support/peak-memory.ts';
 import { addressOf, startBroker } from '../support/start-broker.ts';
 import { TempDir } from '../support/temp-dir.ts';
 
@@ -18,17 +18,9 @@ const [LOADS, ROWS] = [3, 20_000];
 const widthOf = (row: number) => (row % 100 === 99 ? 400_000 : 2_000 + (row % 7) * 600);
 /** Beyond what a load or compaction of a few rows takes: DuckDB's limit is of its buffers, and there are others. */
 const MORE_MIB = 2.5 * LIMIT_MIB;
-const TELL_PEAK = `data:text/javascript,process.on('exit',()=>process.stderr.write('peak '+process.resourceUsage().maxRSS))`;
-const SET = [`loader.duckdbMemoryBytes=${LIMIT_MIB * MiB}`, 'loader.workers=1', 'loader.graceMs=0'];
-
-/** Runs a command; the peak of its resident memory, MiB. */
-async function peakOf(argv: readonly string[]): Promise<number> {
-  const { status, stderr } = await runCli([...argv, ...SET.flatMap((each) => ['--set', each])], {
-    through: [process.execPath, '--import', TELL_PEAK, MAIN],
-  });
-  expect([status, stderr]).toEqual([0, expect.stringMatching(/^peak \d+$/)]);
-  return Number(stderr.slice('peak '.length)) / 1024;
-}
+const SET = [`loader.duckdbMemoryBytes=${LIMIT_MIB * MiB}`, 'loader.workers=1', 'loader.graceMs=0'].flatMap(
+  (each) => ['--set', each],
+);
 
 test('rows up to the largest are loaded and compacted in the memory that is set', {
   timeout: 900_000,
@@ -42,7 +34,7 @@ test('rows up to the largest are loaded and compacted in the memory that is set'
   /** Peaks of the largest load, and of the compaction. */
   const peaks = async (topic: string, rows: number) => {
     await createTopic(address, topic, 1);
-    const at = ['--topic', topic, '--warehouse', `file:${warehouse}`, '--json'];
+    const at = ['--topic', topic, '--warehouse', `file:${warehouse}`, '--json', ...SET];
     const loads: number[] = [];
     for (let load = 0; load < LOADS; load++) {
       const values = function* () {
@@ -53,12 +45,13 @@ test('rows up to the largest are loaded and compacted in the memory that is set'
         }
       };
       await sendRecords(address, topic, values());
-      loads.push(await peakOf(['load', '--broker', address, ...at]));
+      loads.push((await peakOf(['load', '--broker', address, ...at])).peakMib);
     }
     const order = `SELECT coalesce(bool_or(_offset < before), false) AS disordered FROM
       (SELECT _offset, lag(_offset) OVER (PARTITION BY filename ORDER BY file_row_number) AS before FROM TABLE)`;
     expect(await queryTable(warehouse, topic, order)).toEqual([{ disordered: false }]);
-    return [Math.max(...loads), await peakOf(['compact', ...at, '--target-bytes', String(2 ** 30)])] as const;
+    const { peakMib } = await peakOf(['compact', ...at, '--target-bytes', String(2 ** 30)]);
+    return [Math.max(...loads), peakMib] as const;
   };
   const [fewLoaded, fewCompacted] = await peaks('few', 1);
   const [loaded, compacted] = await peaks('many', ROWS);

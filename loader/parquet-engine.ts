@@ -42,40 +42,61 @@ export class OutOfMemory extends Error {
   override name = 'OutOfMemory';
 }
 
-export class ParquetEngine implements Disposable {
-  readonly connection: DuckDBConnection;
-  readonly tempDirectory: string;
-  readonly #instance: DuckDBInstance;
-  readonly #rowGroupBytes: number;
+interface Opened {
+  instance: DuckDBInstance;
+  connection: DuckDBConnection;
+}
 
-  private constructor(options: EngineOptions, instance: DuckDBInstance, connection: DuckDBConnection) {
+async function openDuckDb({ memoryLimitBytes, tempDirectory }: EngineOptions): Promise<Opened> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    threads: '1',
+    memory_limit: `${Math.floor(memoryLimitBytes / MiB)}MiB`,
+    temp_directory: tempDirectory,
+    // DuckDB ends row groups by bytes only so; the order is kept by the one thread.
+    preserve_insertion_order: 'false',
+    autoload_known_extensions: 'false',
+    autoinstall_known_extensions: 'false',
+  });
+  const connection = await instance.connect();
+  await connection.run("SET TimeZone = 'UTC'");
+  await connection.run('SET enable_external_file_cache = false');
+  return { instance, connection };
+}
+
+export class ParquetEngine implements Disposable {
+  readonly #options: EngineOptions;
+  #instance: DuckDBInstance;
+  #connection: DuckDBConnection;
+
+  private constructor(options: EngineOptions, { instance, connection }: Opened) {
+    this.#options = options;
     this.#instance = instance;
-    this.connection = connection;
-    this.tempDirectory = options.tempDirectory;
-    this.#rowGroupBytes = rowGroupBytesOf(options.memoryLimitBytes);
+    this.#connection = connection;
   }
 
   static async open(options: EngineOptions): Promise<ParquetEngine> {
-    const instance = await DuckDBInstance.create(':memory:', {
-      threads: '1',
-      memory_limit: `${Math.floor(options.memoryLimitBytes / MiB)}MiB`,
-      temp_directory: options.tempDirectory,
-      // DuckDB ends row groups by bytes only so; the order is kept by the one thread.
-      preserve_insertion_order: 'false',
-      autoload_known_extensions: 'false',
-      autoinstall_known_extensions: 'false',
-    });
-    const connection = await instance.connect();
-    await connection.run("SET TimeZone = 'UTC'");
-    await connection.run('SET enable_external_file_cache = false');
-    return new ParquetEngine(options, instance, connection);
+    return new ParquetEngine(options, await openDuckDb(options));
+  }
+
+  get connection(): DuckDBConnection {
+    return this.#connection;
+  }
+
+  get tempDirectory(): string {
+    return this.#options.tempDirectory;
+  }
+
+  /** Begins anew after OutOfMemory: what failed keeps its memory until its objects are collected. */
+  async renew(): Promise<void> {
+    this[Symbol.dispose]();
+    ({ instance: this.#instance, connection: this.#connection } = await openDuckDb(this.#options));
   }
 
   /** Writes the rows of a query to a new file; what COPY answers. `more`: further options of it. Throws OutOfMemory where rows don't fit. */
   async copy(query: string, form: ParquetForm, ...more: string[]): Promise<Record<string, unknown>[]> {
     const statement = this.#copyStatement(query, form, more);
     try {
-      return (await this.connection.runAndReadAll(statement)).getRowObjectsJson();
+      return (await this.#connection.runAndReadAll(statement)).getRowObjectsJson();
     } catch (error) {
       const [said = ''] = (error as Error).message.split('\n');
       if (!/Out of Memory/.test(said)) throw error;
@@ -91,7 +112,7 @@ export class ParquetEngine implements Disposable {
       'FORMAT parquet',
       `COMPRESSION ${form.compression}`,
       `ROW_GROUP_SIZE ${form.rowGroupRows}`,
-      `ROW_GROUP_SIZE_BYTES ${this.#rowGroupBytes}`,
+      `ROW_GROUP_SIZE_BYTES ${rowGroupBytesOf(this.#options.memoryLimitBytes)}`,
       'USE_TMP_FILE false',
       ...(pairs.length > 0 ? [`KV_METADATA {${pairs.join(', ')}}`] : []),
       ...more,
@@ -100,12 +121,12 @@ export class ParquetEngine implements Disposable {
   }
 
   async rows(sql: string): Promise<unknown[][]> {
-    return (await this.connection.runAndReadAll(sql)).getRows();
+    return (await this.#connection.runAndReadAll(sql)).getRows();
   }
 
   /** Not while a query runs: that aborts the whole process. */
   [Symbol.dispose](): void {
-    this.connection.closeSync();
+    this.#connection.closeSync();
     this.#instance.closeSync();
   }
 }

@@ -30,16 +30,14 @@ export class ColumnsDiffer extends Error {
 }
 
 export class RowCopier implements AsyncDisposable {
-  readonly #options: EngineOptions;
   readonly #engine: ParquetEngine;
 
-  private constructor(options: EngineOptions, engine: ParquetEngine) {
-    this.#options = options;
+  private constructor(engine: ParquetEngine) {
     this.#engine = engine;
   }
 
   static async open(options: EngineOptions): Promise<RowCopier> {
-    return new RowCopier(options, await ParquetEngine.open(options));
+    return new RowCopier(await ParquetEngine.open(options));
   }
 
   /** The columns of files, in the order of the table: that of the file with the most, then what only others have. */
@@ -75,7 +73,7 @@ export class RowCopier implements AsyncDisposable {
     { columns, timeColumn }: { columns: readonly string[]; timeColumn: string },
     form: ParquetForm,
   ): Promise<void> {
-    await mergeSorted(this.#options, { paths, columns, timeColumn }, form);
+    await mergeSorted(this.#engine, { paths, columns, timeColumn }, form);
   }
 
   /** Counts a file's rows from the file itself; memory does not grow with it. */

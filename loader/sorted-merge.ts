@@ -6,9 +6,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  type EngineOptions,
   OutOfMemory,
-  ParquetEngine,
+  type ParquetEngine,
   type ParquetForm,
   parquetFiles,
   sqlName,
@@ -26,13 +25,11 @@ export interface MergeSource {
 
 /** Writes all rows of the files to a new one. Throws OutOfMemory if not even the narrowest slices fit. */
 export async function mergeSorted(
-  options: EngineOptions,
+  engine: ParquetEngine,
   source: MergeSource,
   form: ParquetForm,
 ): Promise<void> {
   for (const slices of SLICES) {
-    // An engine of its own: one that failed keeps memory until its objects are collected.
-    using engine = await ParquetEngine.open(options);
     try {
       return await (slices === 1
         ? sortInto(engine, source, form)
@@ -40,6 +37,7 @@ export async function mergeSorted(
     } catch (error) {
       if (!(error instanceof OutOfMemory) || slices === SLICES.at(-1)) throw error;
       await rm(form.path, { force: true });
+      await engine.renew();
     }
   }
 }
